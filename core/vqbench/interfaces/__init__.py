@@ -1,0 +1,31 @@
+"""The classes a method is made of; importing them imports torch."""
+
+from vqbench.interfaces.backbone import Backbone
+from vqbench.interfaces.dataset import Dataset, Images
+from vqbench.interfaces.metric import EvaluationBatch, Measurement, Metric, PerImageMetric
+from vqbench.interfaces.quantizer import (
+    Loss,
+    ParameterGroup,
+    Quantized,
+    Quantizer,
+    StepClock,
+    no_codes,
+    straight_through,
+)
+
+__all__ = [
+    "Backbone",
+    "Dataset",
+    "EvaluationBatch",
+    "Images",
+    "Loss",
+    "Measurement",
+    "Metric",
+    "ParameterGroup",
+    "PerImageMetric",
+    "Quantized",
+    "Quantizer",
+    "StepClock",
+    "no_codes",
+    "straight_through",
+]

@@ -1,0 +1,1 @@
+"""The built-in methods of vqbench, registered exactly as a third party's would be."""
