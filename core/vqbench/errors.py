@@ -53,7 +53,9 @@ class VQBenchError(Exception):
         self, what: str, *, got: object = None, expected: object = None, hint: str | None = None
     ) -> None:
         self.what, self.got, self.expected, self.hint = what, got, expected, hint
-        details = [f"{word} {value}" for word, value in (("got", got), ("expected", expected)) if value is not None]
+        details = [
+            f"{word} {value}" for word, value in (("got", got), ("expected", expected)) if value is not None
+        ]
         message = what + (f": {', '.join(details)}" if details else "")
         if hint:
             message += ("" if message.endswith((".", "?", "!")) else ".") + f" {hint}"

@@ -1,1 +1,29 @@
-"""."""
+"""What running a cell leaves behind, and where: the only thing that passes from running to reading."""
+
+from vqbench.results.record import (
+    CellRecord,
+    CodeUsageRecord,
+    ComponentRecord,
+    EnvironmentRecord,
+    FailureRecord,
+    LevelRecord,
+    MetricRecord,
+    Status,
+    TrainingRecord,
+)
+from vqbench.results.store import BrokenRecord, ResultsFolder, read_records
+
+__all__ = [
+    "BrokenRecord",
+    "CellRecord",
+    "CodeUsageRecord",
+    "ComponentRecord",
+    "EnvironmentRecord",
+    "FailureRecord",
+    "LevelRecord",
+    "MetricRecord",
+    "ResultsFolder",
+    "Status",
+    "TrainingRecord",
+    "read_records",
+]

@@ -1,0 +1,198 @@
+"""The suite file: a matrix in TOML, validated with messages that name file, key, got and expected."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from vqbench.errors import SuiteError, closest
+from vqbench.plan.overrides import apply_overrides
+from vqbench.plan.recipe import Recipe
+
+__all__ = [
+    "BackboneEntry",
+    "DatasetEntry",
+    "Evaluation",
+    "Exclusion",
+    "QuantizerEntry",
+    "Suite",
+    "load_suite",
+]
+
+MAX_BYTES = 1 << 20
+NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Entry(_Strict):
+    """A component to cross with the others."""
+
+    name: str = Field(max_length=200, description="short name or plugin/name")
+    label: str | None = Field(None, min_length=1, max_length=60, description="what leaderboards call it")
+    preset: str | None = None
+    params: dict[str, Any] = Field(default_factory=dict)
+
+
+class QuantizerEntry(Entry):
+    """A quantizer; ``recipe`` overrides single values of the suite's recipe for it."""
+
+    recipe: dict[str, Any] = Field(default_factory=dict)
+
+
+class BackboneEntry(Entry):
+    """A backbone; ``recipe`` overrides single values of the suite's recipe for it."""
+
+    recipe: dict[str, Any] = Field(default_factory=dict)
+
+
+class DatasetEntry(Entry):
+    """A dataset at an image size in pixels."""
+
+    image_size: int = Field(ge=1, le=8192)
+
+
+class Evaluation(_Strict):
+    """What is measured on the test images, and in which batches."""
+
+    metrics: list[str] = Field(default_factory=lambda: ["psnr", "ssim", "l1"], max_length=100)
+    batch_size: int = Field(32, ge=1, le=65_536)
+
+
+class Exclusion(_Strict):
+    """Combinations that shall not run; globs on labels."""
+
+    quantizer: str = "*"
+    backbone: str = "*"
+    dataset: str = "*"
+    reason: str = Field(min_length=1)
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, dict) else value
+
+
+class Suite(_Strict):
+    """A matrix: quantizers × backbones × datasets × seeds under one recipe and one evaluation.
+
+    Attributes:
+        stride: pixels per position of the finest level, a power of two.
+        equal_bits: ``true`` if all cells must have equal bits per image, or how many bits they must have.
+    """
+
+    schema_version: Literal[1] = Field(alias="schema")
+    name: str = Field(pattern=NAME)
+    summary: str = Field("", max_length=500)
+    stride: int = Field(8, ge=1, le=1024)
+    seeds: list[Annotated[int, Field(ge=0, lt=1 << 32)]] = Field([0], min_length=1, max_length=1000)
+    equal_bits: bool | Annotated[int, Field(ge=1)] = False
+    data: Annotated[list[DatasetEntry], BeforeValidator(_as_list)] = Field(min_length=1, max_length=100)
+    quantizers: list[QuantizerEntry] = Field(min_length=1, max_length=10_000)
+    backbones: list[BackboneEntry] = Field(min_length=1, max_length=1000)
+    recipe: Recipe = Field(default_factory=Recipe)
+    evaluation: Evaluation = Field(default_factory=Evaluation)
+    exclude: list[Exclusion] = Field(default_factory=list, max_length=1000)
+
+
+def load_suite(path: Path, overrides: Iterable[str] = ()) -> Suite:
+    """Read and validate a suite file.
+
+    Args:
+        path: the TOML file, at most 1 MiB.
+        overrides: ``key.path=value`` texts, applied before validation.
+
+    Raises:
+        SuiteError: the file is missing, too large, not TOML, or not a suite.
+        UsageError: an override is malformed.
+    """
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise SuiteError(f"Suite file {path} cannot be read", got=error.strerror) from error
+    if len(raw) > MAX_BYTES:
+        raise SuiteError(f"Suite file {path} is too large", got="more than 1 MiB", expected="at most 1 MiB")
+    try:
+        document = tomllib.loads(raw.decode())
+    except UnicodeDecodeError as error:
+        raise SuiteError(f"Suite file {path} is not UTF-8 text", got=f"byte {error.start}") from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise SuiteError(f"Suite file {path} is not valid TOML", got=error or "too deep a nesting") from error
+    return parse_suite(apply_overrides(document, overrides), source=str(path))
+
+
+def parse_suite(document: Mapping[str, Any], *, source: str) -> Suite:
+    """Validate a suite that was read from ``source``.
+
+    Raises:
+        SuiteError: names the source, the first wrong key, what was got and what was expected.
+    """
+    try:
+        return Suite.model_validate(document)
+    except ValidationError as error:
+        raise _explain(error, source) from None
+
+
+def explain_recipe(error: ValidationError, source: str, where: str) -> SuiteError:
+    """A recipe's validation error as one message; ``where`` is the key that held the override."""
+    return _explain(error, source, Recipe, prefix=where)
+
+
+def _explain(
+    error: ValidationError, source: str, model: type[BaseModel] = Suite, *, prefix: str = ""
+) -> SuiteError:
+    problems = error.errors(include_url=False)
+    first = problems[0]
+    key = prefix + _key(first["loc"], dotted=bool(prefix))
+    more = f" ({len(problems) - 1} more after this one)" if len(problems) > 1 else ""
+    if first["type"] == "extra_forbidden":
+        known = _fields(model, first["loc"][:-1])
+        hint = closest(str(first["loc"][-1]), known)
+        return SuiteError(
+            f"{source}: unknown key {key!r}{more}", expected="one of " + ", ".join(sorted(known)), hint=hint
+        )
+    if first["type"] == "missing":
+        return SuiteError(f"{source}: key {key!r} is missing{more}", hint="Add it; see docs/suites.md")
+    message = first["msg"].removeprefix("Value error, ")
+    expected = message[0].lower() + message[1:]
+    got = first["input"] if not isinstance(first["input"], dict | list | BaseModel) else None
+    return SuiteError(
+        f"{source}: wrong value of {key or 'the suite'!r}{more}",
+        got=None if got is None else f"{got!r}"[:200],
+        expected=expected.removeprefix("input should be "),
+    )
+
+
+def _key(location: tuple[int | str, ...], *, dotted: bool = False) -> str:
+    text = "." if dotted and location else ""
+    for part in location:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif part not in {"bool", "int", "constrained-int"}:
+            text += ("." if text and not text.endswith(".") else "") + str(part)
+    return text
+
+
+def _fields(model: type[BaseModel], location: tuple[int | str, ...]) -> set[str]:
+    """Names that are legal at a location of a model."""
+    for part in location:
+        if isinstance(part, int):
+            continue
+        info = next((f for n, f in model.model_fields.items() if part in (n, f.alias)), None)
+        inner = _model_in(info.annotation) if info else None
+        if inner is None:
+            return set()
+        model = inner
+    return {info.alias or name for name, info in model.model_fields.items()}
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((m for a in getattr(annotation, "__args__", ()) if (m := _model_in(a))), None)

@@ -1,0 +1,165 @@
+"""The record of a cell: strict JSON with a schema version."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "CellRecord",
+    "CodeUsageRecord",
+    "ComponentRecord",
+    "EnvironmentRecord",
+    "FailureRecord",
+    "LevelRecord",
+    "MetricRecord",
+    "Status",
+    "TrainingRecord",
+]
+
+SCHEMA_VERSION = 1
+Status: TypeAlias = Literal["ok", "failed", "timeout", "out_of_memory", "unavailable", "interrupted"]
+IDENTIFIER = r"^[0-9a-f]{16}$"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class ComponentRecord(_Strict):
+    """A component as it took part: full id, its author's version, complete parameters, what the suite called it."""
+
+    id: str = Field(max_length=200)
+    version: int
+    parameters: dict[str, Any]
+    label: str = Field(max_length=200)
+
+
+class LevelRecord(_Strict):
+    """A level: stride in pixels, positions, one codebook size per token slot (none for a continuous latent)."""
+
+    stride: int = Field(ge=1)
+    height: int = Field(ge=1, le=1 << 16)
+    width: int = Field(ge=1, le=1 << 16)
+    codebook_sizes: list[int] = Field(max_length=4096)
+
+
+class MetricRecord(_Strict):
+    """One measured number; ``value`` is null, with a ``reason``, where it could not be measured.
+
+    ``low`` and ``high`` bound the 95 % interval; ``n`` counts what it was measured on; ``protocol`` says which of the
+    definitions of that name it is; ``version`` is that of the metric's author.
+    """
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    n: int = Field(0, ge=0)
+    unit: str = Field(max_length=60)
+    better: Literal["higher", "lower"] | None
+    board: Literal["quality", "usage", "throughput"]
+    protocol: str = Field("", max_length=500)
+    version: int = 1
+    reason: str | None = Field(None, max_length=2000)
+
+    @model_validator(mode="after")
+    def _null_has_a_reason(self) -> MetricRecord:
+        if self.value is None and not self.reason:
+            raise ValueError("a null value needs a reason")
+        return self
+
+
+class CodeUsageRecord(_Strict):
+    """Codebook statistics of one level and token slot, from an integer histogram of the whole test set.
+
+    ``uniform_expectation`` is the fraction of the codebook that as many uniform tokens would use on average.
+    """
+
+    level: int = Field(ge=0)
+    slot: int = Field(ge=0)
+    codebook_size: int = Field(ge=1)
+    tokens: int = Field(ge=0)
+    active: int = Field(ge=0)
+    usage: float
+    uniform_expectation: float
+    entropy_bits: float
+    miller_madow_bits: float
+    perplexity: float
+
+
+class FailureRecord(_Strict):
+    """Why a cell has no numbers: the stage, the error's class, its message and what the worker printed last."""
+
+    stage: Literal["plan", "start", "data", "train", "convert", "evaluate", "time", "record"]
+    kind: str = Field(max_length=200)
+    message: str = Field(max_length=20_000)
+    traceback: str = Field("", max_length=100_000)
+    stderr: str = Field("", max_length=100_000)
+
+
+class TrainingRecord(_Strict):
+    """The train unit behind the cell; ``losses`` are the last step's terms, ``seconds`` include earlier, resumed parts."""
+
+    unit: str = Field(pattern=IDENTIFIER)
+    quantizer: ComponentRecord
+    objective: str
+    steps: int
+    seconds: float
+    losses: dict[str, float]
+    encoder_parameters: int
+    decoder_parameters: int
+    quantizer_parameters: int
+
+
+class EnvironmentRecord(_Strict):
+    """Where it ran. ``fingerprint`` is a hash of everything that speed depends on; speed is comparable only within one."""
+
+    fingerprint: str = Field(pattern=IDENTIFIER)
+    device: str
+    dtype: str
+    threads: int
+    platform: str
+    python: str
+    packages: dict[str, str]
+
+
+class CellRecord(_Strict):
+    """What running one cell produced.
+
+    ``protocol`` is a hash: cells of different protocols are never ranked together for quality. Every metric named in the suite
+    is in ``metrics``, be it as null with a reason; a record that is not ``ok`` has none and says why in ``failure``.
+    """
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    vqbench_version: str
+    suite: str
+    cell_id: str = Field(pattern=IDENTIFIER)
+    status: Status
+    quantizer: ComponentRecord
+    backbone: ComponentRecord
+    dataset: ComponentRecord
+    revision: str
+    image_size: int
+    recipe: dict[str, Any]
+    seed: int
+    protocol: str = Field(pattern=IDENTIFIER)
+    protocol_details: dict[str, Any]
+    levels: list[LevelRecord]
+    bits_per_image: float | None
+    bits_per_pixel: float | None
+    metrics: dict[str, MetricRecord] = Field(default_factory=dict)
+    code_usage: list[CodeUsageRecord] = Field(default_factory=list)
+    training: TrainingRecord | None = None
+    environment: EnvironmentRecord | None = None
+    notes: list[str] = Field(default_factory=list)
+    failure: FailureRecord | None = None
+    started: str
+    seconds: float
+
+    @model_validator(mode="after")
+    def _failures_say_why(self) -> CellRecord:
+        if (self.status == "ok") == (self.failure is not None):
+            raise ValueError("a record is either ok or says why not")
+        return self
