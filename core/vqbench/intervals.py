@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
+from statistics import NormalDist
 
-__all__ = ["student_half_width"]
+__all__ = ["student_half_width", "student_quantile"]
+
+SERIES_LIMIT = 200
+"""Degrees of freedom up to which the exact finite series is summed; beyond, the expansion is good to about 1e-12 (95 %)."""
 
 
 def student_half_width(standard_deviation: float, n: int, *, confidence: float = 0.95) -> float:
@@ -15,6 +20,46 @@ def student_half_width(standard_deviation: float, n: int, *, confidence: float =
         n: number of independent values, at least 2.
         confidence: in (0, 1).
     """
-    from scipy.special import stdtrit  # imported late: scipy is slow to import
+    return student_quantile(confidence, n - 1) * standard_deviation / math.sqrt(n)
 
-    return float(stdtrit(n - 1, 0.5 + confidence / 2)) * standard_deviation / math.sqrt(n)
+
+@lru_cache(maxsize=1024)
+def student_quantile(confidence: float, freedom: int) -> float:
+    """The t with ``P(|T| <= t) = confidence`` for Student's T with ``freedom`` degrees of freedom.
+
+    In plain Python, so that reading records needs no numerical library.
+
+    Args:
+        confidence: in (0, 1).
+        freedom: at least 1.
+
+    Source: Abramowitz & Stegun, 26.7.3 and 26.7.4 (series), 26.7.5 (expansion).
+    """
+    if freedom > SERIES_LIMIT:
+        return _expansion(NormalDist().inv_cdf(0.5 + confidence / 2), freedom)
+    low, high = 0.0, math.pi / 2  # of the angle atan(t / sqrt(freedom)), in which the probability is smooth
+    while low < (middle := (low + high) / 2) < high:
+        low, high = (middle, high) if _probability(middle, freedom) < confidence else (low, middle)
+    return math.tan(low) * math.sqrt(freedom)
+
+
+def _probability(angle: float, freedom: int) -> float:
+    """P(|T| <= t) with t = sqrt(freedom) · tan(angle)."""
+    sine, cosine = math.sin(angle), math.cos(angle)
+    odd = freedom % 2
+    if freedom == 1:
+        return 2 * angle / math.pi
+    term = total = cosine if odd else 1.0
+    for k in range(2 if odd else 1, freedom - 2, 2):
+        term *= cosine * cosine * k / (k + 1)
+        total += term
+    return 2 / math.pi * (angle + sine * total) if odd else sine * total
+
+
+def _expansion(x: float, freedom: int) -> float:
+    """Student's quantile from the normal one, in powers of 1 / freedom."""
+    g1 = (x**3 + x) / 4
+    g2 = (5 * x**5 + 16 * x**3 + 3 * x) / 96
+    g3 = (3 * x**7 + 19 * x**5 + 17 * x**3 - 15 * x) / 384
+    g4 = (79 * x**9 + 776 * x**7 + 1482 * x**5 - 1920 * x**3 - 945 * x) / 92160
+    return x + g1 / freedom + g2 / freedom**2 + g3 / freedom**3 + g4 / freedom**4

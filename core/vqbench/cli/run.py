@@ -1,0 +1,79 @@
+"""``vqbench run``: the main job."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from vqbench.cli.options import catalog_options
+from vqbench.cli.selection import Selection, selection_options
+
+if TYPE_CHECKING:
+    from vqbench.catalog import CatalogOptions
+
+__all__ = ["run"]
+
+
+@click.command(
+    epilog="Exit code 0: every cell has numbers; 1: some failed (the others are kept); 2: bad input; 130: interrupted."
+)
+@selection_options
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Training runs at a time; by default as many as pay here.")
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Limit for each job.")
+@click.option(
+    "--checkpoint-seconds",
+    type=click.FloatRange(min=0),
+    default=30.0,
+    show_default=True,
+    help="Time between two checkpoints of a training run.",
+)
+@click.option("--force", is_flag=True, help="Forget earlier records and checkpoints of the selected cells.")
+@click.option("--fail-fast", is_flag=True, help="Stop at the first failure.")
+@click.option("--offline", is_flag=True, help="Never reach for the network; say what is missing instead.")
+@click.option("--quiet", is_flag=True, help="No progress, only the leaderboards.")
+@catalog_options
+@click.pass_context
+def run(
+    context: click.Context,
+    selection: Selection,
+    device: str,
+    jobs: int | None,
+    timeout: float | None,
+    checkpoint_seconds: float,
+    force: bool,
+    fail_fast: bool,
+    offline: bool,
+    quiet: bool,
+    catalog_options: CatalogOptions,
+) -> None:
+    """Train, convert and evaluate every cell of SUITE; print its leaderboards.
+
+    SUITE is the name of a bundled suite or a TOML file (default: quickstart). A run continues where an earlier one stopped:
+    what has a good record is not run again.
+
+    \b
+    Examples:
+      vqbench run
+      vqbench run quickstart -q fsq -q 'gq*' -b unet
+      vqbench run my-suite.toml --set recipe.steps=2000 --results results/long
+    """
+    from vqbench.run.job import WorkerOptions
+    from vqbench.run.session import run_plan
+
+    plan = selection.plan(catalog_options)
+    options = WorkerOptions(
+        suite=plan.suite,
+        results=selection.results,
+        catalog=catalog_options,
+        device=device,
+        checkpoint_seconds=checkpoint_seconds,
+        offline=offline,
+    )
+    summary = run_plan(
+        plan, options=options, jobs=jobs, timeout=timeout, force=force, fail_fast=fail_fast, quiet=quiet
+    )
+    _publish(selection, plan)
+    click.echo(summary.text(), err=True)
+    context.exit(summary.exit_code)

@@ -1,0 +1,58 @@
+"""The picture a run leaves: originals and every method's reconstructions, so that people can look."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from PIL import Image, ImageDraw, ImageFont
+
+from vqbench.results.store import write_atomically
+
+__all__ = ["Row", "compose_picture"]
+
+Row: TypeAlias = "tuple[str, Path]"
+"""A row of the picture: its caption and the sample file it shows."""
+
+MARGIN = 4
+CAPTION = 14
+
+
+def compose_picture(path: Path, rows: Sequence[Row]) -> bool:
+    """Write one picture: the originals of the first sample, then every sample's reconstructions under its caption.
+
+    Samples that are missing or unreadable, or of another size than the first, are left out.
+
+    Returns:
+        whether there was anything to show.
+    """
+    samples: list[tuple[str, Image.Image]] = []
+    for caption, file in rows:
+        try:
+            with Image.open(file, formats=("PNG",)) as image:
+                sample = image.convert("RGB")
+        except (OSError, ValueError, Image.DecompressionBombError):
+            continue
+        if not samples or sample.size == samples[0][1].size:
+            samples.append((caption, sample))
+    if not samples:
+        return False
+    width, height = samples[0][1].size
+    strips = [("original", samples[0][1].crop((0, 0, width, height // 2)))]
+    strips += [(caption, sample.crop((0, height // 2, width, height))) for caption, sample in samples]
+    step = CAPTION + height // 2 + MARGIN
+    page = Image.new("RGB", (width + 2 * MARGIN, MARGIN + step * len(strips)), "white")
+    pen = ImageDraw.Draw(page)
+    font = ImageFont.load_default(size=11)
+    for index, (caption, strip) in enumerate(strips):
+        top = MARGIN + index * step
+        pen.text((MARGIN, top - 1), caption, fill="black", font=font)
+        page.paste(strip, (MARGIN, top + CAPTION))
+    buffer = io.BytesIO()
+    page.save(buffer, "PNG", optimize=True)
+    write_atomically(path, buffer.getvalue())
+    return True
+
+

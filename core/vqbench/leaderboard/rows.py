@@ -1,0 +1,281 @@
+"""Rows of a leaderboard: records of the same thing, put together over their seeds."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from vqbench.intervals import student_half_width
+from vqbench.leaderboard.rate import Rate, rate_of
+from vqbench.results import CellRecord, ComponentRecord, EnvironmentRecord, MetricRecord
+
+__all__ = ["BOARDS", "BoardName", "Row", "RowMetric", "SlotUsage", "make_rows", "unfinished_cells"]
+
+BoardName: TypeAlias = Literal["quality", "usage", "throughput"]
+BOARDS: tuple[BoardName, ...] = ("quality", "usage", "throughput")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowMetric:
+    """One number of a row.
+
+    ``value`` is null, with a ``reason``, where a record of the row has none. ``low`` and ``high`` bound the 95 % interval or
+    are null. ``n`` counts what ``over`` says: a record's own measurements (of one seed), or seeds.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    over: Literal["measurements", "seeds"]
+    unit: str
+    better: Literal["higher", "lower"] | None
+    protocol: str
+    version: int
+    reason: str | None
+
+    @property
+    def definition(self) -> tuple[object, ...]:
+        """What two numbers must share to stand in one column."""
+        return self.unit, self.better, self.protocol, self.version
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlotUsage:
+    """Codes in use of one codebook, mean over the row's seeds."""
+
+    level: int
+    slot: int
+    codebook_size: int
+    active: float
+    uniform_expectation: float
+    perplexity: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One quantizer on one backbone and dataset, over its seeds.
+
+    ``missing`` are records of the same thing whose seed has no numbers. ``environment`` is None where the seeds ran in
+    different ones.
+    """
+
+    quantizer: ComponentRecord
+    backbone: ComponentRecord
+    dataset: ComponentRecord
+    revision: str
+    image_size: int
+    recipe: Mapping[str, Any]
+    rate: Rate
+    protocol: str
+    protocol_details: Mapping[str, Any]
+    cell_ids: tuple[str, ...]
+    training_units: tuple[str, ...]
+    trained_as: ComponentRecord | None
+    seeds: tuple[int, ...]
+    missing: tuple[CellRecord, ...]
+    metrics: Mapping[str, RowMetric]
+    usage: tuple[SlotUsage, ...]
+    environment: EnvironmentRecord | None
+    notes: tuple[str, ...]
+
+    @property
+    def bits_per_pixel(self) -> float | None:
+        return None if self.rate.bits is None else self.rate.bits / self.image_size**2
+
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """Labels of quantizer, backbone and dataset."""
+        return self.quantizer.label, self.backbone.label, self.dataset.label
+
+    @property
+    def name(self) -> str:
+        """``quantizer × backbone``."""
+        return f"{self.quantizer.label} × {self.backbone.label}"
+
+
+def make_rows(records: Iterable[CellRecord], board: BoardName) -> list[Row]:
+    """The rows of a board.
+
+    Records share a row if they differ in nothing but the seed (and, for throughput, ran in one environment). A cell that was
+    recorded twice counts once, with its newest numbers. A row needs one record that is ok.
+    """
+    by_speed = board == "throughput"
+    finished: dict[Hashable, list[CellRecord]] = {}
+    rows: dict[Hashable, tuple[Hashable, dict[str, list[CellRecord]]]] = {}
+    unfinished: dict[Hashable, list[CellRecord]] = {}
+    done = set()
+    others = []
+    for record in records:
+        key = _row_key(record)
+        if record.status != "ok":
+            others.append((key, record))
+            continue
+        done.add(record.cell_id)
+        environment = record.environment.fingerprint if by_speed and record.environment else None
+        trained = _component_key(record.training.quantizer) if record.training else None
+        _, cells = rows.setdefault((key, environment, trained), (key, {}))
+        cells.setdefault(record.cell_id, []).append(record)
+    for key, record in others:
+        if record.cell_id not in done:
+            unfinished.setdefault(key, []).append(record)
+    del finished
+    return [_row(cells, _newest_by_cell(unfinished.get(key, ())), board) for key, cells in rows.values()]
+
+
+def unfinished_cells(records: Iterable[CellRecord]) -> list[CellRecord]:
+    """The newest record of each cell that has none that is ok."""
+    records = list(records)
+    done = {record.cell_id for record in records if record.status == "ok"}
+    return _newest_by_cell(record for record in records if record.cell_id not in done)
+
+
+def _newest_by_cell(records: Iterable[CellRecord]) -> list[CellRecord]:
+    newest: dict[str, CellRecord] = {}
+    for record in records:
+        known = newest.get(record.cell_id)
+        if known is None or record.started > known.started:
+            newest[record.cell_id] = record
+    return list(newest.values())
+
+
+def _row_key(record: CellRecord) -> Hashable:
+    return (
+        record.protocol,
+        record.revision,
+        record.image_size,
+        _component_key(record.quantizer),
+        _component_key(record.backbone),
+        _component_key(record.dataset),
+        _text(record.recipe),
+        rate_of(record.levels),
+    )
+
+
+def _component_key(component: ComponentRecord) -> Hashable:
+    return component.id, component.version, component.label, _text(component.parameters)
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, sort_keys=True)  # not canonical_json: free-form parts of a record may hold NaN
+
+
+def _row(cells: Mapping[str, Sequence[CellRecord]], missing: Sequence[CellRecord], board: BoardName) -> Row:
+    records = sorted((_newest_by_cell(same)[0] for same in cells.values()), key=lambda record: record.seed)
+    first = records[0]
+    rate = rate_of(first.levels)
+    notes = [note for record in records for note in record.notes]
+    notes += [
+        f"seed {same[0].seed} was recorded {len(same)} times; the newest counts" for same in cells.values() if len(same) > 1
+    ]
+    notes += [
+        f"seed {record.seed} states {record.bits_per_image} bits per image, its levels have {rate.bits}"
+        for record in records
+        if not _agree(record.bits_per_image, rate.bits)
+    ]
+    environments = {record.environment.fingerprint if record.environment else None for record in records}
+    return Row(
+        quantizer=first.quantizer,
+        backbone=first.backbone,
+        dataset=first.dataset,
+        revision=first.revision,
+        image_size=first.image_size,
+        recipe=first.recipe,
+        rate=rate,
+        protocol=first.protocol,
+        protocol_details=first.protocol_details,
+        cell_ids=tuple(record.cell_id for record in records),
+        training_units=tuple(record.training.unit for record in records if record.training),
+        trained_as=first.training.quantizer if first.training else None,
+        seeds=tuple(record.seed for record in records),
+        missing=tuple(missing),
+        metrics=_metrics(records, board),
+        usage=_usage(records) if board == "usage" else (),
+        environment=first.environment if len(environments) == 1 else None,
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def _agree(stated: float | None, computed: float | None) -> bool:
+    if stated is None or computed is None:
+        return stated is computed
+    return abs(stated - computed) <= 1e-6 * max(abs(stated), abs(computed))
+
+
+def _metrics(records: Sequence[CellRecord], board: BoardName) -> dict[str, RowMetric]:
+    names = dict.fromkeys(name for record in records for name, m in record.metrics.items() if m.board == board)
+    if len(records) == 1:
+        return {name: _own(records[0].metrics[name]) for name in names}
+    return {name: _over_seeds(name, board, records) for name in names}
+
+
+def _own(metric: MetricRecord) -> RowMetric:
+    """A single record's number, with its own interval."""
+    return RowMetric(
+        value=metric.value,
+        low=metric.low if metric.value is not None else None,
+        high=metric.high if metric.value is not None else None,
+        n=metric.n,
+        over="measurements",
+        unit=metric.unit,
+        better=metric.better,
+        protocol=metric.protocol,
+        version=metric.version,
+        reason=metric.reason if metric.value is None else None,
+    )
+
+
+def _over_seeds(name: str, board: BoardName, records: Sequence[CellRecord]) -> RowMetric:
+    """Mean over the seeds and Student's 95 % interval of it; null as soon as one seed has no number."""
+    found: list[MetricRecord] = []
+    reason = None
+    for record in records:
+        metric = record.metrics.get(name)
+        if metric is None or metric.board != board:
+            reason = reason or f"not measured for seed {record.seed}"
+        else:
+            found.append(metric)
+            if metric.value is None:
+                reason = reason or f"seed {record.seed}: {metric.reason}"
+    shape = next((metric for metric in found if metric.value is not None), found[0])
+    definitions = {(m.unit, m.better, m.protocol, m.version) for m in found if m.value is not None}
+    if len(definitions) > 1:
+        reason = reason or "the seeds were measured with different definitions of it"
+    values = [metric.value for metric in found if metric.value is not None]
+    mean = half = None
+    if reason is None:
+        mean = statistics.fmean(values)
+        half = student_half_width(statistics.stdev(values), len(values))
+    return RowMetric(
+        value=mean,
+        low=None if mean is None or half is None else mean - half,
+        high=None if mean is None or half is None else mean + half,
+        n=len(values),
+        over="seeds",
+        unit=shape.unit,
+        better=shape.better,
+        protocol=shape.protocol,
+        version=shape.version,
+        reason=reason,
+    )
+
+
+def _usage(records: Sequence[CellRecord]) -> tuple[SlotUsage, ...]:
+    """Mean over the seeds of each slot's statistics; empty if a seed has none."""
+    layouts = [[(slot.level, slot.slot, slot.codebook_size) for slot in record.code_usage] for record in records]
+    if any(layout != layouts[0] for layout in layouts):
+        return ()
+    return tuple(
+        SlotUsage(
+            level=slots[0].level,
+            slot=slots[0].slot,
+            codebook_size=slots[0].codebook_size,
+            active=statistics.fmean(slot.active for slot in slots),
+            uniform_expectation=statistics.fmean(slot.uniform_expectation for slot in slots),
+            perplexity=statistics.fmean(slot.perplexity for slot in slots),
+        )
+        for slots in zip(*(record.code_usage for record in records), strict=True)
+    )

@@ -1,0 +1,139 @@
+"""Measures a tokenizer on the whole test set."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vqbench.errors import TensorError
+from vqbench.interfaces import Images, Measurement, Metric
+from vqbench.rate import Bits
+from vqbench.worker.pixels import evaluation_batch
+from vqbench.worker.tokenizer import Tokenizer
+from vqbench.worker.usage import CodeUsage, SlotUsage
+
+__all__ = ["SAMPLE_IMAGES", "Evaluation", "evaluate", "test_batches", "usage_measurements"]
+
+SAMPLE_IMAGES = 8
+"""How many test images, evenly spread, are kept to look at."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What was measured: image metrics by name, usage by level and slot, and a sample.
+
+    ``originals`` and ``reconstructions`` are uint8 ``(SAMPLE_IMAGES, 3, H, W)``.
+    """
+
+    metrics: Mapping[str, Measurement]
+    code_usage: Sequence[SlotUsage]
+    originals: Tensor
+    reconstructions: Tensor
+    images: int
+
+
+def test_batches(images: Images, batch_size: int, device: torch.device) -> Iterator[Tensor]:
+    """All images in order, ``(B, 3, H, W)``; the last batch may be smaller."""
+    for start in range(0, len(images), batch_size):
+        batch = torch.stack([images[i] for i in range(start, min(start + batch_size, len(images)))])
+        yield batch.to(device)
+
+
+def evaluate(
+    tokenizer: Tokenizer,
+    images: Images,
+    metrics: Mapping[str, Metric],
+    *,
+    batch_size: int,
+    device: torch.device,
+    report: Callable[[int, int], None] = lambda done, total: None,
+) -> Evaluation:
+    """Encode and decode every test image in float32 and measure.
+
+    Images are decoded from codes alone: nothing else of the input can reach them. (A continuous latent has no codes; its
+    evaluation-mode value is decoded.)
+
+    Args:
+        tokenizer: on ``device``.
+        images: the test set.
+        metrics: by the name their number gets.
+        batch_size: images per batch.
+        device: where to compute.
+        report: called with (images done, images in all).
+
+    Raises:
+        TensorError: a reconstruction holds NaN or infinity.
+    """
+    tokenizer.eval()
+    sizes = [quantizer.codebook_sizes for quantizer in tokenizer.quantizers]
+    usage = CodeUsage(sizes)
+    continuous = any(not slots for slots in sizes)
+    total = len(images)
+    chosen = {round(i * (total - 1) / max(SAMPLE_IMAGES - 1, 1)) for i in range(min(SAMPLE_IMAGES, total))}
+    sample: list[tuple[Tensor, Tensor]] = []
+    done = 0
+    with torch.inference_mode():
+        for originals in test_batches(images, batch_size, device):
+            if continuous:
+                reconstructions = tokenizer(originals).reconstructions
+            else:
+                codes = tokenizer.encode(originals)
+                reconstructions = tokenizer.decode(codes)
+                for level, level_codes in enumerate(codes):
+                    usage.update(level, level_codes)
+            if not torch.isfinite(reconstructions).all():
+                raise TensorError(
+                    "A reconstruction holds NaN or infinity",
+                    got=f"test images {done} to {done + len(originals) - 1}",
+                    hint="Training diverged: lower recipe.lr, or set recipe.gradient_clip.",
+                )
+            batch = evaluation_batch(originals, reconstructions.float())
+            for metric in metrics.values():
+                metric.update(batch)
+            sample += [
+                (batch.originals_uint8[i], batch.reconstructions_uint8[i])
+                for i in range(len(originals))
+                if done + i in chosen
+            ]
+            done += len(originals)
+            report(done, total)
+    return Evaluation(
+        metrics={name: metric.compute() for name, metric in metrics.items()},
+        code_usage=[] if continuous else usage.compute(),
+        originals=torch.stack([original for original, _ in sample]),
+        reconstructions=torch.stack([reconstruction for _, reconstruction in sample]),
+        images=total,
+    )
+
+
+def usage_measurements(
+    usage: Sequence[SlotUsage], positions: Sequence[int], bits: Bits | None
+) -> dict[str, Measurement]:
+    """One number per question from the statistics of all slots.
+
+    * ``code_usage``: fraction of the codebook in use, mean over slots;
+    * ``perplexity``: geometric mean over slots;
+    * ``entropy_bits_per_image``: what an ideal order-0 entropy coder fitted on the test set would spend;
+    * ``code_efficiency``: that, relative to the nominal bits.
+
+    Args:
+        usage: statistics by level and slot; empty for a continuous latent.
+        positions: latent positions of each level.
+        bits: nominal bits per image.
+    """
+    names = ("code_usage", "perplexity", "entropy_bits_per_image", "code_efficiency")
+    if not usage or bits is None:
+        return {name: Measurement(value=None, reason="a continuous latent has no codes") for name in names}
+    n = min(slot.tokens for slot in usage)
+    entropy = sum(positions[slot.level] * slot.entropy_bits for slot in usage)
+    values = (
+        sum(slot.usage for slot in usage) / len(usage),
+        math.exp(sum(math.log(slot.perplexity) for slot in usage) / len(usage)),
+        entropy,
+        entropy / float(bits),
+    )
+    return {name: Measurement(value=value, n=n) for name, value in zip(names, values, strict=True)}

@@ -1,0 +1,275 @@
+"""The module under test: a backbone with one quantizer per level."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from vqbench.errors import PluginError, TensorError
+from vqbench.interfaces import Backbone, ParameterGroup, Quantized, Quantizer, StepClock
+from vqbench.specs import LevelShape
+
+__all__ = ["Tokenizer", "TokenizerOutput"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenizerOutput:
+    """Reconstructions ``(B, 3, H, W)``, float32, not clamped; and what each level's quantizer left, coarse to fine."""
+
+    reconstructions: Tensor
+    quantized: tuple[Quantized, ...]
+
+
+class Tokenizer(nn.Module):
+    """A backbone with one quantizer per level, coarse to fine; a single-scale method is one level.
+
+    A level's latent depends on the quantized values of all coarser levels. Quantizers run in float32 with autocast off.
+
+    Args:
+        backbone: its ``levels`` say what latents it makes and what values it takes.
+        quantizers: one per level, coarse to fine.
+
+    Raises:
+        TensorError: backbone and quantizers do not fit together.
+    """
+
+    def __init__(self, backbone: Backbone, quantizers: Sequence[Quantizer]) -> None:
+        super().__init__()
+        if len(quantizers) != len(backbone.levels):
+            raise TensorError(
+                "A tokenizer needs one quantizer per level of its backbone",
+                got=f"{len(quantizers)} quantizers",
+                expected=f"{len(backbone.levels)}",
+            )
+        for level, (shape, quantizer) in enumerate(zip(backbone.levels, quantizers, strict=True)):
+            for channels in ("latent_channels", "code_channels"):
+                if getattr(quantizer, channels) != getattr(shape, channels):
+                    raise TensorError(
+                        f"Quantizer and backbone disagree on the {channels} of level {level}",
+                        got=f"{getattr(quantizer, channels)} ({type(quantizer).__name__})",
+                        expected=f"{getattr(shape, channels)} ({type(backbone).__name__})",
+                    )
+        self.backbone = backbone
+        self._quantizers = nn.ModuleList(quantizers)
+
+    @property
+    def quantizers(self) -> tuple[Quantizer, ...]:
+        """One per level, coarse to fine."""
+        return tuple(self._quantizers)  # type: ignore[arg-type]  # a ModuleList forgets what it holds
+
+    @property
+    def levels(self) -> tuple[LevelShape, ...]:
+        """The shapes of the levels, coarse to fine."""
+        return self.backbone.levels
+
+    def forward(self, images: Tensor) -> TokenizerOutput:
+        """Reconstruct images ``(B, 3, H, W)`` in [0, 1].
+
+        Raises:
+            TensorError: the images, or what backbone or quantizers make of them, have a wrong shape or dtype.
+        """
+        _, quantized = self._quantize(images, depth=len(self.levels))
+        return TokenizerOutput(
+            reconstructions=self._decode([q.value for q in quantized]), quantized=tuple(quantized)
+        )
+
+    def encode(self, images: Tensor) -> list[Tensor]:
+        """The codes of images: int64 ``(B, T, h, w)`` per level, coarse to fine. Raises as :meth:`forward`."""
+        _, quantized = self._quantize(images, depth=len(self.levels))
+        return [q.codes for q in quantized]
+
+    def decode(self, codes: Sequence[Tensor]) -> Tensor:
+        """Images ``(B, 3, H, W)``, float32, not clamped, from the codes alone.
+
+        Raises:
+            TensorError: codes of a wrong shape, dtype or range, or of a continuous latent, which codes do not determine.
+        """
+        if len(codes) != len(self.levels):
+            raise TensorError(
+                "Codes of each level are needed",
+                got=f"{len(codes)} levels",
+                expected=f"{len(self.levels)}, coarse to fine",
+            )
+        for level, of_level in enumerate(codes):
+            self._check_codes(level, of_level)
+        return self._decode([q.decode(c) for q, c in zip(self.quantizers, codes, strict=True)])
+
+    def latents(self, images: Tensor) -> list[Tensor]:
+        """What each quantizer is given: float32 ``(B, latent_channels, h, w)`` per level. Raises as :meth:`forward`."""
+        # the finest level's values feed no other latent: its quantizer need not run
+        latents, _ = self._quantize(images, depth=len(self.levels) - 1)
+        return latents
+
+    @torch.no_grad()
+    def fit(self, batches: Iterable[Tensor]) -> None:
+        """Calibrate the quantizers on images, from coarse to fine, in evaluation mode.
+
+        Args:
+            batches: images ``(B, 3, H, W)`` on the tokenizer's device. Gone through afresh for each level and for each pass
+                that a quantizer makes: a sequence, or an object that starts anew each time; an exhausted iterator cannot.
+
+        Raises:
+            TensorError: ``batches`` is an iterator, which can be gone through only once.
+        """
+        if isinstance(batches, Iterator):
+            raise TensorError(
+                "Calibration goes through the images more than once",
+                got="an iterator",
+                expected="a list, or an object whose __iter__ starts anew",
+            )
+        was_training = self.training
+        self.eval()
+        for level, quantizer in enumerate(self.quantizers):
+            quantizer.fit(_Afresh(batches, lambda images, level=level: self._quantize(images, level)[0][-1]))
+        self.train(was_training)
+
+    def on_step(self, clock: StepClock) -> None:
+        """Tell the quantizers where training stands, before each step."""
+        for quantizer in self.quantizers:
+            quantizer.on_step(clock)
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """How the optimiser treats each trainable parameter, once.
+
+        Weight decay applies to the backbone's weight matrices and kernels: parameters called ``weight`` with two or more
+        dimensions. Norms, biases and embeddings that are parameters of their own have none; quantizers say for themselves.
+
+        Raises:
+            PluginError: a quantizer's groups leave out or repeat one of its parameters.
+        """
+        decayed, other = list[nn.Parameter](), list[nn.Parameter]()
+        for name, parameter in self.backbone.named_parameters():
+            if parameter.requires_grad:
+                (decayed if parameter.ndim >= 2 and name.endswith("weight") else other).append(parameter)
+        groups = [
+            ParameterGroup(parameters=decayed, weight_decay=True),
+            ParameterGroup(parameters=other, weight_decay=False),
+        ]
+        seen = {id(p) for group in groups for p in group.parameters}
+        for quantizer in dict.fromkeys(self.quantizers):
+            own = {id(p) for p in quantizer.parameters() if p.requires_grad}
+            of_quantizer = quantizer.parameter_groups()
+            given = [id(p) for group in of_quantizer for p in group.parameters]
+            if len(given) != len(set(given)) or set(given) != own:
+                raise PluginError(
+                    f"{type(quantizer).__name__}.parameter_groups() must list each of its trainable parameters once",
+                    got=f"{len(given)} ({len(set(given) & own)} of them different and its own)",
+                    expected=f"{len(own)}",
+                )
+            for group in of_quantizer:  # levels may share parameters: the first level's settings hold
+                parameters = [p for p in group.parameters if id(p) not in seen]
+                seen.update(map(id, parameters))
+                groups.append(
+                    ParameterGroup(
+                        parameters=parameters, lr_scale=group.lr_scale, weight_decay=group.weight_decay
+                    )
+                )
+        return [group for group in groups if group.parameters]
+
+    def _quantize(self, images: Tensor, depth: int) -> tuple[list[Tensor], list[Quantized]]:
+        """The latents of levels 0 … depth (as far as there are so many), and the quantized first ``depth`` of them."""
+        self._check_images(images)
+        features = self.backbone.encode(images)
+        if len(features) != len(self.levels):
+            raise TensorError(
+                f"{type(self.backbone).__name__}.encode returns a wrong number of feature maps",
+                got=len(features),
+                expected=len(self.levels),
+            )
+        latents: list[Tensor] = []
+        quantized: list[Quantized] = []
+        for level in range(min(depth + 1, len(self.levels))):
+            if level == 0:
+                latent = features[0]
+            else:
+                latent = self.backbone.fuse(level, features[level], [q.value for q in quantized])
+            self._check_map("latent", self.backbone, level, latent, len(images))
+            latents.append(latent.float())
+            if level < depth:
+                quantized.append(self._run_quantizer(level, latents[-1]))
+        return latents, quantized
+
+    def _run_quantizer(self, level: int, latents: Tensor) -> Quantized:
+        quantizer = self.quantizers[level]
+        with torch.autocast(latents.device.type, enabled=False):
+            quantized: Quantized = quantizer(latents)
+        self._check_map("value", quantizer, level, quantized.value, len(latents))
+        expected = (len(latents), len(quantizer.codebook_sizes), *latents.shape[-2:])
+        if quantized.codes.dtype != torch.int64 or quantized.codes.shape != expected:
+            raise TensorError(
+                f"{type(quantizer).__name__} returns malformed codes",
+                got=_describe(quantized.codes),
+                expected=f"torch.int64 {expected}",
+            )
+        return quantized
+
+    def _decode(self, values: Sequence[Tensor]) -> Tensor:
+        reconstructions = self.backbone.decode(values)
+        size = self.backbone.image_size
+        if reconstructions.shape != (len(values[0]), 3, size, size):
+            raise TensorError(
+                f"{type(self.backbone).__name__}.decode returns images of a wrong shape",
+                got=tuple(reconstructions.shape),
+                expected=(len(values[0]), 3, size, size),
+            )
+        return reconstructions.float()
+
+    def _check_images(self, images: Tensor) -> None:
+        size = self.backbone.image_size
+        if images.shape[1:] != (3, size, size) or not images.is_floating_point() or not len(images):
+            raise TensorError(
+                "A tokenizer takes floating-point images in [0, 1]",
+                got=_describe(images),
+                expected=f"(B, 3, {size}, {size})",
+            )
+
+    def _check_map(self, what: str, maker: nn.Module, level: int, tensor: Tensor, batch: int) -> None:
+        shape = self.levels[level]
+        side = self.backbone.image_size // shape.stride
+        channels = shape.latent_channels if what == "latent" else shape.code_channels
+        if tensor.shape != (batch, channels, side, side):
+            raise TensorError(
+                f"{type(maker).__name__} makes a {what} of a wrong shape at level {level}",
+                got=tuple(tensor.shape),
+                expected=(batch, channels, side, side),
+            )
+
+    def _check_codes(self, level: int, codes: Tensor) -> None:
+        sizes = self.quantizers[level].codebook_sizes
+        if not sizes:
+            raise TensorError(
+                f"Level {level} has a continuous latent, which codes do not determine",
+                hint="Use the reconstructions of forward().",
+            )
+        side = self.backbone.image_size // self.levels[level].stride
+        if codes.dtype != torch.int64 or codes.shape[1:] != (len(sizes), side, side) or not len(codes):
+            raise TensorError(
+                f"Codes of level {level} are malformed",
+                got=_describe(codes),
+                expected=f"torch.int64 (B, {len(sizes)}, {side}, {side})",
+            )
+        limits = torch.tensor(sizes, device=codes.device).view(1, -1, 1, 1)
+        if bool(((codes < 0) | (codes >= limits)).any()):
+            raise TensorError(
+                f"Codes of level {level} are out of range",
+                got=f"{codes.min().item()} to {codes.max().item()}",
+                expected=f"0 to K - 1 for K = {sizes[0] if len(set(sizes)) == 1 else sizes}",
+            )
+
+
+@dataclass(frozen=True)
+class _Afresh:
+    """The latents of image batches, computed anew in each pass so that no pass holds them all."""
+
+    batches: Iterable[Tensor]
+    latents: Callable[[Tensor], Tensor]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return map(self.latents, self.batches)
+
+
+def _describe(tensor: Tensor) -> str:
+    return f"{tensor.dtype} {tuple(tensor.shape)}"

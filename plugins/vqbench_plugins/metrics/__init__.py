@@ -1,0 +1,1 @@
+"""Built-in metrics of originals and reconstructions."""

@@ -1,0 +1,107 @@
+"""FSQ: each channel rounded to a few levels; the codebook is their product (Mentzer et al., arXiv 2309.15505)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import accumulate
+from operator import mul
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from vqbench.interfaces import Quantized, Quantizer
+from vqbench_plugins.quantizers.checks import check_fsq
+
+__all__ = ["FSQ"]
+
+EPSILON = 1e-3
+
+
+class FSQ(Quantizer):
+    """Finite scalar quantization, one token per position.
+
+    With L levels: half width h, offset o = ½ for even L (else 0) and w = ⌊L/2⌋, the bounded value is
+    ``b = h·tanh(z + s) - o``, the digit ``round(b) + w`` (half to even) and the value ``round(b) / w``. The gradient is
+    that of ``b / w``: straight through the rounding only. There is no auxiliary loss.
+
+    Args:
+        levels: levels per channel, 2 to 1000 each; their product at most 2^62.
+        bound: ``official`` has h = (L-1)(1-ε)/2 and s = tan(o/h) with ε = 10⁻³, as in the authors' listing (the tan, which
+            they call a slip for artanh, shifts the middle level by a little). ``atanh`` has h = (L-1)(1+ε)/2 and
+            s = artanh(o/h), as in the PyTorch ports. The two disagree on about 1 % of the codes. ``symmetric``
+            and ``symmetric-clamp`` place the L levels evenly on [-1, 1]: digit ``⌊(L-1)(g(z)+1)/2 + ½⌋`` with g = tanh
+            or clamp to [-1, 1]; the forms to use with 2 levels.
+        index_order: whether channel 0 is the least significant digit of the code (``first-least``, as published) or the
+            most significant.
+
+    Raises:
+        ParameterError: levels out of range, too many codes, or 2 levels with bound ``atanh``.
+    """
+
+    _levels: Tensor
+    _basis: Tensor
+    _half: Tensor
+    _offset: Tensor
+    _shift: Tensor
+
+    def __init__(
+        self,
+        levels: Sequence[int],
+        bound: Literal["official", "atanh", "symmetric", "symmetric-clamp"] = "official",
+        index_order: Literal["first-least", "first-most"] = "first-least",
+    ) -> None:
+        super().__init__()
+        check_fsq(levels, bound)
+        self.levels, self.bound, self.index_order = tuple(levels), bound, index_order
+        self.latent_channels = self.code_channels = len(levels)
+        self.codebook_sizes = (math.prod(levels),)
+        digits = levels if index_order == "first-least" else levels[::-1]
+        basis = list(accumulate(digits[:-1], mul, initial=1))
+        if index_order == "first-most":
+            basis.reverse()
+        half = [(count - 1) * (1 + EPSILON if bound == "atanh" else 1 - EPSILON) / 2 for count in levels]
+        offset = [0.0 if count % 2 else 0.5 for count in levels]
+        shift = [(math.atanh if bound == "atanh" else math.tan)(o / h) for o, h in zip(offset, half, strict=True)]
+        self._constant("_levels", torch.tensor(levels, dtype=torch.int64))
+        self._constant("_basis", torch.tensor(basis, dtype=torch.int64))
+        self._constant("_half", torch.tensor(half))
+        self._constant("_offset", torch.tensor(offset))
+        self._constant("_shift", torch.tensor(shift))
+
+    def _constant(self, name: str, per_channel: Tensor) -> None:
+        self.register_buffer(name, per_channel[:, None, None], persistent=False)  # against (B, C, h, w)
+
+    @property
+    def _symmetric(self) -> bool:
+        return self.bound in ("symmetric", "symmetric-clamp")
+
+    def bounded(self, latents: Tensor) -> Tensor:
+        """The latents before rounding, in levels: b, or ``(L-1)(g(z)+1)/2`` of the symmetric forms."""
+        if self._symmetric:
+            squashed = torch.tanh(latents) if self.bound == "symmetric" else latents.clamp(-1, 1)
+            return (self._levels - 1) * (squashed + 1) / 2
+        return self._half * torch.tanh(latents + self._shift) - self._offset
+
+    def forward(self, latents: Tensor) -> Quantized:
+        bounded = self.bounded(latents)
+        if self._symmetric:
+            digits = torch.floor(bounded.detach() + 0.5).long()
+        else:
+            digits = torch.round(bounded.detach()).long() + self._levels // 2
+        codes = (digits * self._basis).sum(dim=1, keepdim=True)
+        value = self._value(digits)
+        if self.training:
+            scaled = bounded * 2 / (self._levels - 1) - 1 if self._symmetric else bounded / (self._levels // 2)
+            value = scaled + (value - scaled).detach()
+        return Quantized(value=value, codes=codes)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        return self._value(codes // self._basis % self._levels)
+
+    def _value(self, digits: Tensor) -> Tensor:
+        """Values of digits ``(B, C, h, w)``, each in ``[0, L)``."""
+        if self._symmetric:
+            return digits * 2 / (self._levels - 1) - 1
+        return (digits - self._levels // 2) / (self._levels // 2)
