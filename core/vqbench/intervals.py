@@ -9,7 +9,7 @@ from statistics import NormalDist
 __all__ = ["student_half_width", "student_quantile"]
 
 SERIES_LIMIT = 200
-"""Degrees of freedom up to which the exact finite series is summed; beyond, the expansion is good to about 1e-12 (95 %)."""
+"""Degrees of freedom up to which the exact finite series is summed; beyond, the expansion is good to 1e-12 (95 %)."""
 
 
 def student_half_width(standard_deviation: float, n: int, *, confidence: float = 0.95) -> float:

@@ -1,8 +1,9 @@
 """Golden vectors: inputs and results recorded from original implementations.
 
-``tests/golden/index.json`` says for each case where it came from (repository and commit), which published variant it is, its
-parameters, its arrays and how closely they must be met. The arrays of a family lie in one ``.npz`` beside it; a field's role is
-``input``, ``cotangent``, ``expected`` or ``margin`` (how far the runner-up of a decision was). Equal arrays are stored once.
+``tests/golden/index.json`` says for each case where it came from (repository and commit), which published variant it
+is, its parameters, its arrays and how closely they must be met. The arrays of a family lie in one ``.npz`` beside it; a
+field's role is ``input``, ``cotangent``, ``expected`` or ``margin`` (how far the runner-up of a decision was). Equal
+arrays are stored once.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-__all__ = ["Case", "case", "names"]
+__all__ = ["Case", "as_image", "case", "codes_from_image", "from_image", "names"]
 
 FOLDER = Path(__file__).parent.parent / "golden"
 
@@ -36,7 +37,7 @@ def _store(file: str) -> dict[str, npt.NDArray[Any]]:
 
 
 def names(*variants: str, rule: str | None = None) -> list[str]:
-    """Cases of any of the variants (a trailing ``*`` matches every ending) and, if given, of one rule; never an empty list."""
+    """Cases of any of the variants (a trailing ``*`` matches any ending) and, if given, of one rule; never none."""
 
     def matches(variant: str) -> bool:
         return any(variant.startswith(v[:-1]) if v.endswith("*") else variant == v for v in variants)
@@ -85,7 +86,7 @@ class Case:
         return tensor.requires_grad_() if grad else tensor
 
     def assert_close(self, field: str, got: Tensor | npt.ArrayLike, *, step: int | None = None) -> None:
-        """``|got - expected| <= atol + rtol * scale``; scale is the largest expected magnitude, of the field or of each row."""
+        """``|got - expected| <= atol + rtol * scale``; scale is the largest magnitude of the field, or of each row."""
         expected = self.arrays[field].astype(np.float64)
         if step is not None:
             expected = expected[step]
@@ -97,7 +98,9 @@ class Case:
         scale = magnitude.max(-1, keepdims=True) if by_row else magnitude.max()
         error = np.abs(value - expected)
         within = error <= tolerance["atol"] + tolerance["rtol"] * scale
-        assert within.all(), f"{self.name}: {field} is off by up to {error.max():.3g} (largest value {magnitude.max():.3g})"
+        assert within.all(), (
+            f"{self.name}: {field} is off by up to {error.max():.3g} (largest value {magnitude.max():.3g})"
+        )
 
     def assert_codes(self, field: str, got: Tensor | npt.ArrayLike, *, step: int | None = None) -> None:
         """Equal codes wherever the margin says that float32 can decide; everywhere for a case without margins."""
@@ -117,3 +120,23 @@ class Case:
 
 def _array(value: Tensor | npt.ArrayLike) -> npt.NDArray[Any]:
     return value.detach().numpy() if isinstance(value, Tensor) else np.asarray(value)
+
+
+def as_image(x: Tensor, layout: str) -> Tensor:
+    """Vectors in a case's layout as a latent ``(B, C, h, w)``; ``blc`` has channels last and any leading axes."""
+    if layout == "bchw":
+        return x
+    batch = len(x) if x.ndim > 2 else 1
+    return x.reshape(batch, -1, x.shape[-1]).permute(0, 2, 1)[:, :, None]  # (B, C, 1, L)
+
+
+def from_image(value: Tensor, layout: str, shape: tuple[int, ...]) -> Tensor:
+    """A value ``(B, C, h, w)`` back in the layout, with the positions of an input of that shape."""
+    if layout == "bchw":
+        return value
+    return value.permute(0, 2, 3, 1).reshape(*shape[:-1], value.shape[1])
+
+
+def codes_from_image(codes: Tensor, expected: npt.NDArray[Any]) -> Tensor:
+    """Codes ``(B, T, h, w)`` with the token axis last, in the shape of the expected codes."""
+    return codes.permute(0, 2, 3, 1).reshape(expected.shape)

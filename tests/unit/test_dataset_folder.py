@@ -221,10 +221,13 @@ def test_a_thin_strip_is_refused_before_it_is_enlarged(tmp_path: Path) -> None:
         read_image(path, 256, "bilinear")
 
 
-def test_a_program_in_image_clothing_is_not_run(tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\nshowpage\n")
+def test_only_listed_formats_are_decoded_whatever_the_name_says(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.fromarray(_noise(SIZE, SIZE, 3)).save(path, format="PCX")
+    with Image.open(path) as image:
+        assert image.format == "PCX"  # Pillow itself would read it
     with pytest.raises(DataError, match=r"a\.png"):
-        _read(tmp_path / "a.png")
+        _read(path)
 
 
 def test_descriptor_defaults_are_those_of_the_class() -> None:

@@ -99,8 +99,8 @@ class Catalog:
 
         Raises:
             UnknownComponentError: no such component, or several third parties share the short name.
-            PluginError: the full id names a plugin that failed to load, or the built-in one failed and with it the owner
-                of short names; the message has the traceback.
+            PluginError: the full id names a plugin that failed to load, or the built-in one failed and with it the
+                owner of short names; the message has the traceback.
         """
         _check_kind(kind)
         entry = self._find(kind, name)

@@ -16,7 +16,7 @@ from vqbench.catalog.discovery import Candidate
 from vqbench.catalog.naming import AnyEntry, Entry, SuiteEntry
 from vqbench.catalog.outcome import PluginFailure, Stage, describe, plugin_traceback
 from vqbench.errors import PluginError, closest
-from vqbench.hookspecs import API_VERSION
+from vqbench.hookspecs import API_VERSION, PROJECT
 from vqbench.specs import ComponentSpec, SuiteSpec
 
 __all__ = ["load_plugin"]
@@ -31,6 +31,8 @@ class _Failed(Exception):
         super().__init__(stage)
         self.stage = stage
         self.message = describe(error)
+        if isinstance(error, ImportError) and (error.name or "").partition(".")[0] == PROJECT:
+            self.message += "; it may be written for another version of vqbench"
         self.traceback = plugin_traceback(error)
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
+
+import pluggy
 
 from vqbench.errors import PluginError
 
@@ -17,6 +20,7 @@ are not hooks; a hook raised or returned nonsense; a component it announced is m
 
 MAX_MESSAGE = 2_000
 MAX_TRACEBACK = 20_000
+MACHINERY = {Path(__file__).parent, *(Path(m.__file__).parent for m in (importlib, pluggy) if m.__file__)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,9 +115,4 @@ def plugin_traceback(error: BaseException) -> str:
 
 
 def _is_machinery(filename: str) -> bool:
-    path = Path(filename)
-    return (
-        filename.startswith("<frozen importlib")
-        or path.parent.name in ("importlib", "pluggy")
-        or (path.parent == Path(__file__).parent)
-    )
+    return filename.startswith("<frozen importlib") or not MACHINERY.isdisjoint(Path(filename).parents)

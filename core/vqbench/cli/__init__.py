@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import sys
 import traceback
 from collections.abc import Iterator
@@ -106,14 +107,17 @@ def _report(message: str, error: BaseException, debug: bool) -> None:
 
 
 def _reader_is_gone() -> bool:
-    """Whether a standard stream is a broken pipe; if so it is silenced, or Python would complain about it on exit."""
+    """Whether a standard stream is a broken pipe; if so it is silenced, or Python would complain about it on exit.
+
+    Not every BrokenPipeError is about them: a worker process may have died.
+    """
     gone = False
     for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()  # what could not be written is still in the buffer
-        except BrokenPipeError:
-            gone = True
-            with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):  # a stream without a file, as in tests
+            poll = select.poll()
+            poll.register(stream.fileno(), select.POLLOUT)
+            if any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0)):
+                gone = True
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     return gone
 

@@ -30,8 +30,8 @@ MAX_SUITE_TEXT = 100_000
 def describe_component(catalog: Catalog, entry: AnyEntry) -> dict[str, Any]:
     """Everything about a component as JSON values.
 
-    What the component's own functions say (levels, what it trains as, revision) is asked with its default parameters; one that
-    raises becomes ``{"error": message}``.
+    What the component's own functions say (levels, what it trains as, revision) is asked with its default parameters;
+    one that raises becomes ``{"error": message}``.
     """
     described: dict[str, Any] = {
         "kind": entry.kind,
@@ -141,7 +141,7 @@ def render(described: dict[str, Any]) -> str:
         facts["revision"] = _error(described["revision"]) or described["revision"]
     width = max(map(len, facts))
     parts = [f"{described['kind']} {described['name']}: {described['summary']}"]
-    parts.append("\n".join(printable(f"{key:<{width}}") + "  " + printable(value) for key, value in facts.items()))
+    parts.append("\n".join(printable(key).ljust(width + 2) + printable(value) for key, value in facts.items()))
     if "parameters" in described:
         parts.append(_render_parameters(described["parameters"]))
     if described.get("presets"):
@@ -204,10 +204,8 @@ def _render_training(trains_as: Any) -> str:
         return f"Trains as: {error}"
     if trains_as is None:
         return "Trains as itself with default parameters."
-    return (
-        f"With default parameters it is not trained; trained is {trains_as['quantizer']} "
-        f"({_assignments(trains_as['parameters'])})."
-    )
+    given = _assignments(trains_as["parameters"])
+    return f"Trains as {trains_as['quantizer']}{f' ({given})' if given else ''} with default parameters."
 
 
 def _assignments(values: dict[str, Any]) -> str:

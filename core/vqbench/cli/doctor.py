@@ -16,6 +16,7 @@ import click
 
 from vqbench.catalog import Catalog, CatalogOptions, missing_requirements
 from vqbench.cli.options import catalog_options, json_option
+from vqbench.cli.output import echo_json, printable
 
 __all__ = ["doctor"]
 
@@ -47,13 +48,13 @@ def doctor(context: click.Context, catalog_options: CatalogOptions, as_json: boo
     """
     findings = [*_packages(), *_torch(), *_photos(), *_plugins(catalog_options)]
     if as_json:
-        click.echo(json.dumps([asdict(finding) for finding in findings], indent=1))
+        echo_json([asdict(finding) for finding in findings])
     else:
         for finding in findings:
             mark = {"ok": "ok     ", "warning": "warning", "problem": "PROBLEM"}[finding.level]
-            click.echo(f"{mark}  {finding.subject}: {finding.message}")
+            click.echo(f"{mark}  " + printable(f"{finding.subject}: {finding.message}"))
             if finding.hint:
-                click.echo(f"         → {finding.hint}")
+                click.echo(f"{'':9}{printable(f'→ {finding.hint}')}")
     context.exit(any(finding.level == "problem" for finding in findings))
 
 
@@ -77,7 +78,9 @@ def _packages() -> Iterator[Finding]:
             yield Finding(level="ok", subject=name, message=_version(name))
             continue
         last = next((line for line in reversed(errors.splitlines()) if line.strip()), f"exit {process.returncode}")
-        yield Finding(level="problem", subject=name, message=f"{_version(name)} does not import: {last}", hint=_advice(last))
+        yield Finding(
+            level="problem", subject=name, message=f"{_version(name)} does not import: {last}", hint=_advice(last)
+        )
 
 
 def _advice(message: str) -> str:
@@ -102,7 +105,9 @@ def _torch() -> Iterator[Finding]:
     if torch_version == "not installed":
         return
     if tuple(int(part) for part in torch_version.split("+")[0].split(".")[:2]) < OLDEST_TORCH:
-        yield Finding(level="problem", subject="torch", message=f"{torch_version} is older than 2.8", hint="Upgrade it.")
+        yield Finding(
+            level="problem", subject="torch", message=f"{torch_version} is older than 2.8", hint="Upgrade it."
+        )
     code = (
         "import json, torch; print(json.dumps({'cuda': torch.version.cuda, 'threads': torch.get_num_threads(),"
         " 'gpus': [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]"

@@ -6,10 +6,12 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
-from vqbench.catalog import Catalog
+if TYPE_CHECKING:
+    from vqbench.catalog import Catalog
 
 __all__ = ["echo_json", "echo_notes", "printable", "table"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +12,8 @@ from vqbench.cli.selection import Selection, selection_options
 
 if TYPE_CHECKING:
     from vqbench.catalog import CatalogOptions
+    from vqbench.plan import Plan
+    from vqbench.results import ResultsFolder
 
 __all__ = ["run"]
 
@@ -59,6 +62,7 @@ def run(
       vqbench run quickstart -q fsq -q 'gq*' -b unet
       vqbench run my-suite.toml --set recipe.steps=2000 --results results/long
     """
+    from vqbench.results import ResultsFolder
     from vqbench.run.job import WorkerOptions
     from vqbench.run.session import run_plan
 
@@ -71,9 +75,20 @@ def run(
         checkpoint_seconds=checkpoint_seconds,
         offline=offline,
     )
-    summary = run_plan(
-        plan, options=options, jobs=jobs, timeout=timeout, force=force, fail_fast=fail_fast, quiet=quiet
-    )
-    _publish(selection, plan)
+    summary = run_plan(plan, options=options, jobs=jobs, timeout=timeout, force=force, fail_fast=fail_fast, quiet=quiet)
+    click.echo(_publish(plan, ResultsFolder(selection.results, plan.suite)), nl=False)
     click.echo(summary.text(), err=True)
     context.exit(summary.exit_code)
+
+
+def _publish(plan: Plan, folder: ResultsFolder) -> str:
+    """Write the picture and the leaderboard of a suite's folder; the tables for the terminal."""
+    from vqbench.leaderboard import write_leaderboard_files
+    from vqbench.leaderboard.picture import compose_picture
+    from vqbench.leaderboard.publish import PICTURE_NAME
+    from vqbench.results import read_records
+
+    rows = [(cell.name, folder.sample_path(cell.id)) for cell in plan.cells]
+    compose_picture(folder.path / PICTURE_NAME, rows)
+    records, broken = read_records(folder.path)
+    return write_leaderboard_files(folder, records, broken, width=shutil.get_terminal_size((120, 24)).columns)

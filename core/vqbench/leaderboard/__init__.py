@@ -1,1 +1,29 @@
-"""."""
+"""Leaderboards, from records alone: no torch, no numpy, nothing that ran is asked again."""
+
+from vqbench.leaderboard.boards import Board, Column, Group, Leaderboard, RankedRow, make_leaderboard
+from vqbench.leaderboard.publish import write_leaderboard_files
+from vqbench.leaderboard.render import FORMATS, Format, render
+from vqbench.leaderboard.rows import BOARDS, BoardName, Row, RowMetric, SlotUsage, make_rows
+from vqbench.leaderboard.selection import RecordFilter, select_groups, select_records
+
+__all__ = [
+    "BOARDS",
+    "FORMATS",
+    "Board",
+    "BoardName",
+    "Column",
+    "Format",
+    "Group",
+    "Leaderboard",
+    "RankedRow",
+    "RecordFilter",
+    "Row",
+    "RowMetric",
+    "SlotUsage",
+    "make_leaderboard",
+    "make_rows",
+    "render",
+    "select_groups",
+    "select_records",
+    "write_leaderboard_files",
+]

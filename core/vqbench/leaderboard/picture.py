@@ -54,5 +54,3 @@ def compose_picture(path: Path, rows: Sequence[Row]) -> bool:
     page.save(buffer, "PNG", optimize=True)
     write_atomically(path, buffer.getvalue())
     return True
-
-

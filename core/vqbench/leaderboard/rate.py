@@ -20,13 +20,18 @@ LARGEST_EXACT = 1 << 19
 class Rate:
     """Bits per image; two rates are equal exactly when their bits are.
 
-    ``bits`` is None for a continuous latent, which has no finite rate. (Rates too large to be multiplied out are equal where
-    their codebooks are.)
+    ``bits`` is None for a continuous latent, which has no finite rate. (Rates too large to be multiplied out are equal
+    where their codebooks are.)
     """
 
     key: Hashable
     bits: float | None = field(compare=False)
     text: str = field(compare=False)
+
+    @property
+    def token(self) -> str:
+        """The key as a short-lived text to hash; in hexadecimal, since Python prints no huge integer in decimal."""
+        return f"2^{self.key.twos:x}*{self.key.odd:x}" if isinstance(self.key, Bits) else repr(self.key)
 
 
 CONTINUOUS = Rate(key="continuous", bits=None, text="continuous latent")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,8 +23,8 @@ BOARDS: tuple[BoardName, ...] = ("quality", "usage", "throughput")
 class RowMetric:
     """One number of a row.
 
-    ``value`` is null, with a ``reason``, where a record of the row has none. ``low`` and ``high`` bound the 95 % interval or
-    are null. ``n`` counts what ``over`` says: a record's own measurements (of one seed), or seeds.
+    ``value`` is null, with a ``reason``, where a record of the row has none. ``low`` and ``high`` bound the 95 %
+    interval or are null. ``n`` counts what ``over`` says: a record's own measurements (of one seed), or seeds.
     """
 
     value: float | None
@@ -100,30 +101,23 @@ class Row:
 def make_rows(records: Iterable[CellRecord], board: BoardName) -> list[Row]:
     """The rows of a board.
 
-    Records share a row if they differ in nothing but the seed (and, for throughput, ran in one environment). A cell that was
-    recorded twice counts once, with its newest numbers. A row needs one record that is ok.
+    Records share a row if they differ in nothing but the seed (and, for throughput, ran in one environment). What was
+    recorded twice for a seed counts once, with its newest numbers. A row needs one record that is ok.
     """
-    by_speed = board == "throughput"
-    finished: dict[Hashable, list[CellRecord]] = {}
-    rows: dict[Hashable, tuple[Hashable, dict[str, list[CellRecord]]]] = {}
+    rows: dict[Hashable, tuple[Hashable, dict[int, list[CellRecord]]]] = {}
     unfinished: dict[Hashable, list[CellRecord]] = {}
-    done = set()
-    others = []
+    records = list(records)
+    done = {record.cell_id for record in records if record.status == "ok"}
     for record in records:
         key = _row_key(record)
-        if record.status != "ok":
-            others.append((key, record))
-            continue
-        done.add(record.cell_id)
-        environment = record.environment.fingerprint if by_speed and record.environment else None
-        trained = _component_key(record.training.quantizer) if record.training else None
-        _, cells = rows.setdefault((key, environment, trained), (key, {}))
-        cells.setdefault(record.cell_id, []).append(record)
-    for key, record in others:
-        if record.cell_id not in done:
+        if record.status == "ok":
+            environment = record.environment.fingerprint if board == "throughput" and record.environment else None
+            trained = _component_key(record.training.quantizer) if record.training else None
+            _, seeds = rows.setdefault((key, environment, trained), (key, {}))
+            seeds.setdefault(record.seed, []).append(record)
+        elif record.cell_id not in done:
             unfinished.setdefault(key, []).append(record)
-    del finished
-    return [_row(cells, _newest_by_cell(unfinished.get(key, ())), board) for key, cells in rows.values()]
+    return [_row(seeds, _newest_by_cell(unfinished.get(key, ())), board) for key, seeds in rows.values()]
 
 
 def unfinished_cells(records: Iterable[CellRecord]) -> list[CellRecord]:
@@ -163,13 +157,15 @@ def _text(value: object) -> str:
     return json.dumps(value, sort_keys=True)  # not canonical_json: free-form parts of a record may hold NaN
 
 
-def _row(cells: Mapping[str, Sequence[CellRecord]], missing: Sequence[CellRecord], board: BoardName) -> Row:
-    records = sorted((_newest_by_cell(same)[0] for same in cells.values()), key=lambda record: record.seed)
+def _row(seeds: Mapping[int, Sequence[CellRecord]], missing: Sequence[CellRecord], board: BoardName) -> Row:
+    records = [max(seeds[seed], key=lambda record: record.started) for seed in sorted(seeds)]
     first = records[0]
     rate = rate_of(first.levels)
     notes = [note for record in records for note in record.notes]
     notes += [
-        f"seed {same[0].seed} was recorded {len(same)} times; the newest counts" for same in cells.values() if len(same) > 1
+        f"seed {seed} was recorded {len(same)} times; the newest counts"
+        for seed, same in seeds.items()
+        if len(same) > 1
     ]
     notes += [
         f"seed {record.seed} states {record.bits_per_image} bits per image, its levels have {rate.bits}"
@@ -247,8 +243,12 @@ def _over_seeds(name: str, board: BoardName, records: Sequence[CellRecord]) -> R
     values = [metric.value for metric in found if metric.value is not None]
     mean = half = None
     if reason is None:
-        mean = statistics.fmean(values)
-        half = student_half_width(statistics.stdev(values), len(values))
+        try:
+            mean = math.fsum(values) / len(values)
+            variance = math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
+            half = student_half_width(math.sqrt(variance), len(values))
+        except OverflowError:
+            mean, reason = None, "too large to average"
     return RowMetric(
         value=mean,
         low=None if mean is None or half is None else mean - half,

@@ -25,6 +25,11 @@ class Component:
     version: int
     parameters: Mapping[str, Any]
 
+    @property
+    def name(self) -> str:
+        """The short name of a built-in component, the full id of any other: how a record names a metric."""
+        return self.id.removeprefix("vqbench/")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Level:

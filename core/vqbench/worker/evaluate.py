@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +15,7 @@ from vqbench.worker.pixels import evaluation_batch
 from vqbench.worker.tokenizer import Tokenizer
 from vqbench.worker.usage import CodeUsage, SlotUsage
 
-__all__ = ["SAMPLE_IMAGES", "Evaluation", "evaluate", "test_batches", "usage_measurements"]
+__all__ = ["SAMPLE_IMAGES", "Batches", "Evaluation", "evaluate", "usage_measurements"]
 
 SAMPLE_IMAGES = 8
 """How many test images, evenly spread, are kept to look at."""
@@ -36,20 +35,25 @@ class Evaluation:
     images: int
 
 
-def test_batches(images: Images, batch_size: int, device: torch.device) -> Iterator[Tensor]:
-    """All images in order, ``(B, 3, H, W)``; the last batch may be smaller."""
-    for start in range(0, len(images), batch_size):
-        batch = torch.stack([images[i] for i in range(start, min(start + batch_size, len(images)))])
-        yield batch.to(device)
+@dataclass(frozen=True)
+class Batches:
+    """All images of a split in order, ``(B, 3, H, W)`` on a device, as often as they are iterated; the last batch may be smaller."""
+
+    images: Images
+    batch_size: int
+    device: torch.device
+
+    def __iter__(self) -> Iterator[Tensor]:
+        for start in range(0, len(self.images), self.batch_size):
+            stop = min(start + self.batch_size, len(self.images))
+            yield torch.stack([self.images[i] for i in range(start, stop)]).to(self.device)
 
 
 def evaluate(
     tokenizer: Tokenizer,
-    images: Images,
+    images: Batches,
     metrics: Mapping[str, Metric],
     *,
-    batch_size: int,
-    device: torch.device,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
     """Encode and decode every test image in float32 and measure.
@@ -58,11 +62,9 @@ def evaluate(
     evaluation-mode value is decoded.)
 
     Args:
-        tokenizer: on ``device``.
+        tokenizer: on the device of the images.
         images: the test set.
         metrics: by the name their number gets.
-        batch_size: images per batch.
-        device: where to compute.
         report: called with (images done, images in all).
 
     Raises:
@@ -72,12 +74,12 @@ def evaluate(
     sizes = [quantizer.codebook_sizes for quantizer in tokenizer.quantizers]
     usage = CodeUsage(sizes)
     continuous = any(not slots for slots in sizes)
-    total = len(images)
+    total = len(images.images)
     chosen = {round(i * (total - 1) / max(SAMPLE_IMAGES - 1, 1)) for i in range(min(SAMPLE_IMAGES, total))}
     sample: list[tuple[Tensor, Tensor]] = []
     done = 0
     with torch.inference_mode():
-        for originals in test_batches(images, batch_size, device):
+        for originals in images:
             if continuous:
                 reconstructions = tokenizer(originals).reconstructions
             else:
@@ -129,11 +131,14 @@ def usage_measurements(
     if not usage or bits is None:
         return {name: Measurement(value=None, reason="a continuous latent has no codes") for name in names}
     n = min(slot.tokens for slot in usage)
-    entropy = sum(positions[slot.level] * slot.entropy_bits for slot in usage)
+    if not n:
+        return {name: Measurement(value=None, reason="no tokens were evaluated") for name in names}
+    entropies = [slot.entropy_bits or 0.0 for slot in usage]  # measured, as there are tokens
+    total = sum(positions[slot.level] * entropy for slot, entropy in zip(usage, entropies, strict=True))
     values = (
-        sum(slot.usage for slot in usage) / len(usage),
-        math.exp(sum(math.log(slot.perplexity) for slot in usage) / len(usage)),
-        entropy,
-        entropy / float(bits),
+        sum(slot.usage or 0.0 for slot in usage) / len(usage),
+        2 ** (sum(entropies) / len(entropies)),
+        total,
+        total / float(bits),
     )
     return {name: Measurement(value=value, n=n) for name, value in zip(names, values, strict=True)}

@@ -4,43 +4,32 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Literal, TypeAlias
 
 import timm  # noqa: F401  the fork server imports it once for all workers
 import torch
-from torch import Tensor
 
-import vqbench
-from vqbench.catalog import Catalog, load_target
+from vqbench.catalog import Catalog
 from vqbench.errors import PluginError
-from vqbench.interfaces import Dataset, Measurement, Metric
-from vqbench.results import (
-    CellRecord,
-    CodeUsageRecord,
-    MetricRecord,
-    ResultsFolder,
-    TrainingRecord,
-)
+from vqbench.interfaces import Measurement, Metric
+from vqbench.plan import Component
+from vqbench.results import CellRecord, CodeUsageRecord, MetricRecord, ResultsFolder, TrainingRecord
 from vqbench.run.job import CellJob, Job, Progress, TrainJob
 from vqbench.run.skeleton import component_record, record_identity
-from vqbench.seeds import derive_seed
 from vqbench.specs import MetricSpec
+from vqbench.worker.build import build_dataset, convert
 from vqbench.worker.checkpoint import load_trained
 from vqbench.worker.environment import choose_device, describe_environment
-from vqbench.worker.evaluate import evaluate, test_batches, usage_measurements
+from vqbench.worker.evaluate import Batches, evaluate, usage_measurements
 from vqbench.worker.sample import write_sample
-from vqbench.worker.throughput import PROTOCOL as THROUGHPUT_PROTOCOL
-from vqbench.worker.throughput import measure_throughput
-from vqbench.worker.tokenizer import Tokenizer
-from vqbench.worker.trainer import Trained, train_unit
-
-if TYPE_CHECKING:
-    from vqbench.plan import Component, TrainUnit
+from vqbench.worker.throughput import PROTOCOL, measure_throughput
+from vqbench.worker.trainer import train_unit
 
 __all__ = ["run_job"]
 
-Report = Callable[[Progress], None]
+Report: TypeAlias = Callable[[Progress], None]
 
 
 def run_job(job: Job, report: Report, threads: int) -> None:
@@ -55,7 +44,6 @@ def run_job(job: Job, report: Report, threads: int) -> None:
         VQBenchError: anything a user can mend; other exceptions are bugs, of vqbench or of a plugin.
     """
     torch.set_num_threads(threads)
-    torch.backends.cudnn.benchmark = True
     options = job.options
     device = choose_device(options.device)
     catalog = Catalog.load(options.catalog)
@@ -80,35 +68,29 @@ def _run_cell(
     started, began = datetime.datetime.now(datetime.UTC), time.monotonic()
 
     report(Progress(stage="data", done=0, total=1))
-    dataset = build_dataset(unit, catalog)
-    test = dataset.split("test")
+    dataset = build_dataset(unit.dataset, unit.image_size, catalog)
+    test = Batches(dataset.split("test"), job.batch_size, device)
 
     report(Progress(stage="convert", done=0, total=1))
     tokenizer, trained = load_trained(folder.checkpoint_path(unit.id), unit, catalog, device=device)
     if cell.converts:
-        tokenizer = convert(tokenizer, cell, catalog).to(device).eval()
-        tokenizer.fit(lambda: test_batches(dataset.split("train"), job.batch_size, device))
+        tokenizer = convert(tokenizer, cell, catalog)
+        tokenizer.fit(Batches(dataset.split("train"), job.batch_size, device))
 
     metrics = {component.name: _build_metric(component, catalog) for component in job.metrics}
-    report(Progress(stage="evaluate", done=0, total=len(test)))
     evaluation = evaluate(
         tokenizer,
         test,
         {name: metric for name, (_, metric) in metrics.items()},
-        batch_size=job.batch_size,
-        device=device,
         report=lambda done, total: report(Progress(stage="evaluate", done=done, total=total)),
     )
-    numbers = {
-        name: _metric_record(evaluation.metrics[name], spec.unit, spec.better, "quality", spec.protocol, spec.version)
-        for name, (spec, _) in metrics.items()
-    }
-    numbers |= _usage_records(
-        usage_measurements(evaluation.code_usage, [level.rate.positions for level in cell.levels], cell.bits)
-    )
     report(Progress(stage="time", done=0, total=1))
-    batch = next(iter(test_batches(test, job.batch_size, device)))
-    numbers |= _throughput_records(measure_throughput(tokenizer, batch), trained, tokenizer)
+    numbers = {name: _quality(evaluation.metrics[name], spec) for name, (spec, _) in metrics.items()}
+    positions = [level.rate.positions for level in cell.levels]
+    numbers |= _records(usage_measurements(evaluation.code_usage, positions, cell.bits), USAGE, "usage")
+    numbers |= _records(measure_throughput(tokenizer, next(iter(test))), THROUGHPUT, "throughput")
+    parameters = trained.encoder_parameters + trained.decoder_parameters + trained.quantizer_parameters
+    numbers |= _records({"parameters": Measurement(value=parameters / 1e6, n=1)}, THROUGHPUT, "throughput")
 
     report(Progress(stage="record", done=0, total=1))
     write_sample(folder.sample_path(cell.id), evaluation.originals, evaluation.reconstructions)
@@ -117,30 +99,14 @@ def _run_cell(
         status="ok",
         metrics=numbers,
         code_usage=[
-            CodeUsageRecord(
-                level=slot.level,
-                slot=slot.slot or 0,
-                codebook_size=slot.codebook_size,
-                tokens=slot.tokens,
-                active=slot.active,
-                usage=slot.usage,
-                uniform_expectation=slot.uniform_expectation,
-                entropy_bits=slot.entropy_bits,
-                miller_madow_bits=slot.miller_madow_bits,
-                perplexity=slot.perplexity,
-            )
+            CodeUsageRecord.model_validate({k: v for k, v in asdict(slot).items() if k != "reason"})
             for slot in evaluation.code_usage
         ],
         training=TrainingRecord(
             unit=unit.id,
-            quantizer=component_record(unit.quantizer, unit.quantizer.id),
+            quantizer=component_record(unit.quantizer, unit.quantizer.name),
             objective=unit.objective,
-            steps=trained.steps,
-            seconds=trained.seconds,
-            losses=dict(trained.losses),
-            encoder_parameters=trained.encoder_parameters,
-            decoder_parameters=trained.decoder_parameters,
-            quantizer_parameters=trained.quantizer_parameters,
+            **asdict(trained),
         ),
         environment=describe_environment(device, threads=threads),
         notes=dataset.notes(),
@@ -148,3 +114,50 @@ def _run_cell(
         seconds=time.monotonic() - began,
     )
     folder.write(record)
+
+
+def _build_metric(component: Component, catalog: Catalog) -> tuple[MetricSpec, Metric]:
+    entry = catalog.get("metric", component.id)
+    assert isinstance(entry.spec, MetricSpec)
+    cls = catalog.load_target(entry)
+    if not (isinstance(cls, type) and issubclass(cls, Metric)):
+        raise PluginError(f"Metric {entry.id!r} has a wrong target", got=repr(cls), expected="a Metric class")
+    return entry.spec, cls(**component.parameters)
+
+
+Better: TypeAlias = Literal["higher", "lower"] | None
+
+USAGE: Mapping[str, tuple[str, Better, str]] = {
+    "code_usage": ("fraction", "higher", "codes that occur in the test set / K, mean over slots"),
+    "perplexity": ("codes", "higher", "2^H of the test set's histogram, geometric mean over slots"),
+    "entropy_bits_per_image": ("bits", None, "order-0 entropy of the test set's codes"),
+    "code_efficiency": ("fraction", "higher", "order-0 entropy / nominal bits"),
+}
+THROUGHPUT: Mapping[str, tuple[str, Better, str]] = {
+    "encode_images_per_second": ("images/s", "higher", PROTOCOL),
+    "decode_images_per_second": ("images/s", "higher", PROTOCOL),
+    "parameters": ("M", None, "trainable parameters of encoder, decoder and quantizer"),
+}
+
+
+def _quality(measured: Measurement, spec: MetricSpec) -> MetricRecord:
+    return MetricRecord(
+        **asdict(measured),
+        unit=spec.unit,
+        better=spec.better,
+        board="quality",
+        protocol=spec.protocol,
+        version=spec.version,
+    )
+
+
+def _records(
+    measured: Mapping[str, Measurement],
+    known: Mapping[str, tuple[str, Better, str]],
+    board: Literal["usage", "throughput"],
+) -> dict[str, MetricRecord]:
+    return {
+        name: MetricRecord(**asdict(measurement), unit=unit, better=better, board=board, protocol=protocol)
+        for name, measurement in measured.items()
+        for unit, better, protocol in [known[name]]
+    }

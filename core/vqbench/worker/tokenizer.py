@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,9 @@ __all__ = ["Tokenizer", "TokenizerOutput"]
 
 @dataclass(frozen=True, kw_only=True)
 class TokenizerOutput:
-    """Reconstructions ``(B, 3, H, W)``, float32, not clamped; and what each level's quantizer left, coarse to fine."""
+    """Reconstructions ``(B, 3, H, W)``, float32, not clamped; and what each level's quantizer left, coarse to
+    fine.
+    """
 
     reconstructions: Tensor
     quantized: tuple[Quantized, ...]
@@ -26,7 +29,8 @@ class TokenizerOutput:
 class Tokenizer(nn.Module):
     """A backbone with one quantizer per level, coarse to fine; a single-scale method is one level.
 
-    A level's latent depends on the quantized values of all coarser levels. Quantizers run in float32 with autocast off.
+    A level's latent depends on the quantized values of all coarser levels. Quantizers run in float32 with
+    autocast off.
 
     Args:
         backbone: its ``levels`` say what latents it makes and what values it takes.
@@ -85,7 +89,8 @@ class Tokenizer(nn.Module):
         """Images ``(B, 3, H, W)``, float32, not clamped, from the codes alone.
 
         Raises:
-            TensorError: codes of a wrong shape, dtype or range, or of a continuous latent, which codes do not determine.
+            TensorError: codes of a wrong shape, dtype or range, or of a continuous latent, which codes do not
+                determine.
         """
         if len(codes) != len(self.levels):
             raise TensorError(
@@ -98,7 +103,9 @@ class Tokenizer(nn.Module):
         return self._decode([q.decode(c) for q, c in zip(self.quantizers, codes, strict=True)])
 
     def latents(self, images: Tensor) -> list[Tensor]:
-        """What each quantizer is given: float32 ``(B, latent_channels, h, w)`` per level. Raises as :meth:`forward`."""
+        """What each quantizer is given: float32 ``(B, latent_channels, h, w)`` per level. Raises as
+        :meth:`forward`.
+        """
         # the finest level's values feed no other latent: its quantizer need not run
         latents, _ = self._quantize(images, depth=len(self.levels) - 1)
         return latents
@@ -108,8 +115,9 @@ class Tokenizer(nn.Module):
         """Calibrate the quantizers on images, from coarse to fine, in evaluation mode.
 
         Args:
-            batches: images ``(B, 3, H, W)`` on the tokenizer's device. Gone through afresh for each level and for each pass
-                that a quantizer makes: a sequence, or an object that starts anew each time; an exhausted iterator cannot.
+            batches: images ``(B, 3, H, W)`` on the tokenizer's device. Gone through afresh for each level and
+                for each pass that a quantizer makes: a sequence, or an object that starts anew each time; an
+                exhausted iterator cannot.
 
         Raises:
             TensorError: ``batches`` is an iterator, which can be gone through only once.
@@ -123,7 +131,7 @@ class Tokenizer(nn.Module):
         was_training = self.training
         self.eval()
         for level, quantizer in enumerate(self.quantizers):
-            quantizer.fit(_Afresh(batches, lambda images, level=level: self._quantize(images, level)[0][-1]))
+            quantizer.fit(_Afresh(batches, partial(self._latent, level)))
         self.train(was_training)
 
     def on_step(self, clock: StepClock) -> None:
@@ -134,8 +142,9 @@ class Tokenizer(nn.Module):
     def parameter_groups(self) -> list[ParameterGroup]:
         """How the optimiser treats each trainable parameter, once.
 
-        Weight decay applies to the backbone's weight matrices and kernels: parameters called ``weight`` with two or more
-        dimensions. Norms, biases and embeddings that are parameters of their own have none; quantizers say for themselves.
+        Weight decay applies to the backbone's weight matrices and kernels: parameters called ``weight`` with
+        two or more dimensions. Norms, biases and embeddings that are parameters of their own have none;
+        quantizers say for themselves.
 
         Raises:
             PluginError: a quantizer's groups leave out or repeat one of its parameters.
@@ -170,7 +179,9 @@ class Tokenizer(nn.Module):
         return [group for group in groups if group.parameters]
 
     def _quantize(self, images: Tensor, depth: int) -> tuple[list[Tensor], list[Quantized]]:
-        """The latents of levels 0 … depth (as far as there are so many), and the quantized first ``depth`` of them."""
+        """The latents of levels 0 … depth (as far as there are so many), and the quantized first ``depth`` of
+        them.
+        """
         self._check_images(images)
         features = self.backbone.encode(images)
         if len(features) != len(self.levels):
@@ -191,6 +202,9 @@ class Tokenizer(nn.Module):
             if level < depth:
                 quantized.append(self._run_quantizer(level, latents[-1]))
         return latents, quantized
+
+    def _latent(self, level: int, images: Tensor) -> Tensor:
+        return self._quantize(images, depth=level)[0][-1]
 
     def _run_quantizer(self, level: int, latents: Tensor) -> Quantized:
         quantizer = self.quantizers[level]

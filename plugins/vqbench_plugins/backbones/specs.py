@@ -19,14 +19,15 @@ def check_unet(parameters: Parameters, image_size: int, levels: Sequence[LevelSh
     """
     check_levels(image_size, levels)
     _at_least_one(parameters, "channels", "stem_stride", "encoder_blocks", "decoder_blocks", "norm_groups")
-    stem, finest, coarsest = parameters["stem_stride"], levels[-1].stride, levels[0].stride
-    if stem & (stem - 1) or stem > finest:
+    finest, coarsest = levels[-1].stride, levels[0].stride
+    if parameters["stem_stride"] & (parameters["stem_stride"] - 1):
         raise ParameterError(
-            "stem_stride does not lead to the stride of the finest level",
-            got=f"stem_stride {stem}, stride {finest}",
-            expected=f"a power of two up to {finest}",
-            hint="Set stem_stride = 1, or use a larger stride.",
+            "stem_stride is not a power of two",
+            got=parameters["stem_stride"],
+            expected="1, 2, 4 …",
+            hint="Set stem_stride = 1 for convolutions at full resolution.",
         )
+    stem = min(parameters["stem_stride"], finest)
     stages, given = doublings(finest, stem) + 1, parameters["multipliers"]
     if given is not None and len(given) != stages:
         raise ParameterError(
@@ -104,7 +105,8 @@ UNET = BackboneSpec(
             type="int",
             default=1,
             minimum=1,
-            summary="pixels per side folded into channels before the first convolution and unfolded after the last",
+            summary="pixels per side folded into channels before the first convolution and unfolded after the last; "
+            "at most the stride of the finest level",
         ),
         Parameter(
             name="encoder_blocks", type="int", default=2, minimum=1, summary="residual blocks per resolution, encoder"
@@ -122,7 +124,7 @@ UNET = BackboneSpec(
         Parameter(name="norm_groups", type="int", default=32, minimum=1, summary="groups of every GroupNorm"),
     ),
     presets={
-        "tiny": {"channels": 32, "stem_stride": 2, "encoder_blocks": 1, "decoder_blocks": 1, "norm_groups": 8},
+        "tiny": {"channels": 32, "stem_stride": 4, "encoder_blocks": 1, "decoder_blocks": 1, "norm_groups": 8},
         "small": {"channels": 64, "encoder_blocks": 1, "decoder_blocks": 2, "norm_groups": 32},
         "sd3-f8": {"multipliers": (1, 2, 4, 4), "attention_resolutions": (32,)},
         "sd3-f16": {"multipliers": (1, 2, 4, 4, 4), "attention_resolutions": (16,)},
@@ -147,7 +149,7 @@ VIT = BackboneSpec(
         Parameter(name="mlp_ratio", type="int", default=4, minimum=1, summary="hidden width of an MLP over width"),
     ),
     presets={
-        "tiny": {"width": 128, "heads": 4, "encoder_depth": 3, "decoder_depth": 3},
+        "tiny": {"width": 96, "heads": 3, "encoder_depth": 3, "decoder_depth": 3},
         "small": {"width": 384, "heads": 6, "encoder_depth": 6, "decoder_depth": 6},
         "bsq-b8": {"width": 768, "heads": 12, "encoder_depth": 12, "decoder_depth": 12},
     },

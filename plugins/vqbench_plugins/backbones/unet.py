@@ -66,7 +66,8 @@ class UNet(Backbone):
         channels: channels at the stem's resolution.
         multipliers: channels of each resolution from the stem's to the finest level's, as multiples of ``channels``; None is
             1, 2, 4, 4, 4 …. Coarser levels repeat the last.
-        stem_stride: pixels per side folded into channels (pixel unshuffle) before the first conv and back after the last.
+        stem_stride: pixels per side folded into channels (pixel unshuffle) before the first conv and back after the last;
+            where the finest level's stride is smaller, that.
         encoder_blocks, decoder_blocks: residual blocks per resolution.
         attention_resolutions: sizes of the feature maps, in their own pixels, with self-attention after each block.
         norm_groups: groups of every GroupNorm; divides the channels of every resolution.
@@ -100,6 +101,7 @@ class UNet(Backbone):
         }
         check_unet(parameters, image_size, levels)
         coarsest, finest = levels[0].stride, levels[-1].stride
+        stem_stride = min(stem_stride, finest)
         fine_stages = doublings(finest, stem_stride) + 1
         widths = [channels * m for m in stage_multipliers(multipliers, fine_stages, doublings(coarsest, finest))]
         stages = _Stages(

@@ -24,7 +24,10 @@ def to_map(tokens: Tensor, height: int, width: int) -> Tensor:
 
 def transformer(width: int, heads: int, mlp_ratio: int, depth: int) -> nn.Sequential:
     """``depth`` pre-norm blocks: full attention, GELU MLP, no layer scale, no dropout."""
-    return nn.Sequential(*(Block(width, heads, mlp_ratio=mlp_ratio, qkv_bias=True) for _ in range(depth)))
+    return nn.Sequential(
+        # the norm is named because timm's own default, and with it eps, has changed between releases
+        *(Block(width, heads, mlp_ratio=mlp_ratio, qkv_bias=True, norm_layer=nn.LayerNorm) for _ in range(depth))
+    )
 
 
 def initialise(module: nn.Module) -> None:

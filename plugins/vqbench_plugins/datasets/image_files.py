@@ -56,7 +56,7 @@ def list_images(
     passed_over: dict[str, list[str]] = {}
     files = sorted(_walk(base, passed_over))
     held_out = next((name for name in ("test", "val") if (base / name).is_dir()), None)
-    notes = [f"{what}: {quoted(names)}" for what, names in sorted(passed_over.items())]
+    notes = [f"{what}: {quoted(sorted(names))}" for what, names in sorted(passed_over.items())]
     if (base / "train").is_dir() and held_out:
         for name in ("train", held_out):
             if (base / name).is_symlink():

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from vqbench.errors import ParameterError
 
-__all__ = ["LARGEST_CODEBOOK", "check_codebook_size", "check_fsq", "check_groups", "check_vq", "whole_bits"]
+__all__ = ["LARGEST_CODEBOOK", "check_codebook_size", "check_fsq", "check_groups", "whole_bits"]
 
 LARGEST_CODEBOOK = 2**62
 """Token ids are int64; a method with more codes emits several tokens per position."""
@@ -65,14 +65,4 @@ def check_fsq(levels: Sequence[int], bound: str) -> None:
             got=f"{codes} codes",
             expected="at most 2^62",
             hint="Use fewer channels.",
-        )
-
-
-def check_vq(*, update: str, beta_placement: str) -> None:
-    """Raise ParameterError for an EMA codebook with a weight on the codebook loss that it does not have."""
-    if update == "ema" and beta_placement != "standard":
-        raise ParameterError(
-            "an EMA codebook has no codebook loss for beta to weigh",
-            got=f"update 'ema' with beta_placement {beta_placement!r}",
-            expected="beta_placement 'standard'",
         )

@@ -70,7 +70,7 @@ def _vqgan_levels(p: Parameters) -> list[LevelPlan]:
             latent_channels=channels,
             code_channels=channels,
             codebook_sizes=(p["codebook_size"],) * p["tokens"],
-            arguments={**p, "update": "gradient"},
+            arguments=dict(p),
         )
     ]
 
@@ -78,14 +78,30 @@ def _vqgan_levels(p: Parameters) -> list[LevelPlan]:
 VQGAN = QuantizerSpec(
     name="vqgan",
     target=_VQ,
-    summary="nearest codeword of a codebook trained by gradient",
+    summary="nearest codeword of a codebook trained by gradient, or kept as running averages",
     parameters=(
         Parameter(name="codebook_size", type="int", default=1024, minimum=2, maximum=2**24, summary="codewords"),
         Parameter(name="dim", type="int", default=256, minimum=1, summary="channels of a codeword"),
         Parameter(
             name="tokens", type="int", default=1, minimum=1, summary="tokens per position, from strided channel groups"
         ),
-        Parameter(name="beta", type="float", default=0.25, minimum=0.0, summary="the smaller of the two loss weights"),
+        Parameter(
+            name="update",
+            type="str",
+            default="gradient",
+            choices=("gradient", "ema"),
+            summary="the codebook follows its gradient, or running averages of the latents",
+        ),
+        Parameter(
+            name="decay", type="float", default=0.99, minimum=0.0, maximum=1.0, summary="of the running averages"
+        ),
+        Parameter(
+            name="beta",
+            type="float",
+            default=0.25,
+            minimum=0.0,
+            summary="weight of one of the two losses; of the commitment loss where there is no other (ema)",
+        ),
         Parameter(
             name="beta_placement",
             type="str",

@@ -28,11 +28,11 @@ class FSQ(Quantizer):
 
     Args:
         levels: levels per channel, 2 to 1000 each; their product at most 2^62.
-        bound: ``official`` has h = (L-1)(1-ε)/2 and s = tan(o/h) with ε = 10⁻³, as in the authors' listing (the tan, which
-            they call a slip for artanh, shifts the middle level by a little). ``atanh`` has h = (L-1)(1+ε)/2 and
-            s = artanh(o/h), as in the PyTorch ports. The two disagree on about 1 % of the codes. ``symmetric``
-            and ``symmetric-clamp`` place the L levels evenly on [-1, 1]: digit ``⌊(L-1)(g(z)+1)/2 + ½⌋`` with g = tanh
-            or clamp to [-1, 1]; the forms to use with 2 levels.
+        bound: ``official`` has h = (L-1)(1-ε)/2 and s = tan(o/h) with ε = 10⁻³, as in the authors' listing (the tan,
+            which they call a slip for artanh, shifts even channels by a little, and those of 2 levels by much).
+            ``atanh`` has h = (L-1)(1+ε)/2 and s = artanh(o/h), as in the PyTorch ports. The two disagree on about 1 %
+            of the codes. ``symmetric`` and ``symmetric-clamp`` place the L levels evenly on [-1, 1]: digit
+            ``⌊(L-1)(g(z)+1)/2 + ½⌋`` with g = tanh or clamp to [-1, 1]; the forms to use with 2 levels.
         index_order: whether channel 0 is the least significant digit of the code (``first-least``, as published) or the
             most significant.
 

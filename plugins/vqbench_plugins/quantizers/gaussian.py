@@ -36,14 +36,14 @@ def token_nats(means: Tensor, log_variances: Tensor, dim: int, grouping: Groupin
 class GaussianVAE(Quantizer):
     """The reparameterised Gaussian bottleneck; it has no codes.
 
-    The latent's first half holds means, its second half log variances. Training passes the decoder a sample, evaluation the
-    posterior mean.
+    The latent's first half holds means, its second half log variances. Training passes the decoder a sample, evaluation
+    the posterior mean.
 
     Args:
         channels: C, of the mean.
         dim: m, channels per token: what the constraint and the statistics are taken over. Divides C.
-        constraint: ``tdc`` pulls each token's divergence to ``target_bits`` (bits, adaptive weights); ``kl`` is the plain
-            divergence in nats with a constant weight. Both are summed over tokens and averaged over images.
+        constraint: ``tdc`` pulls each token's divergence to ``target_bits`` (bits, adaptive weights); ``kl`` is the
+            plain divergence in nats with a constant weight. Both are summed over tokens and averaged over images.
         target_bits: target of ``tdc``; log2 of the codebook size it shall be converted to.
         tolerance: half width of the band of ``tdc`` in bits.
         variant: ``tdc``, or ``tdc-astrained``, where the weight of tokens above the band never falls.

@@ -11,17 +11,20 @@ __all__ = ["codebook_sha256", "gaussian_codebook"]
 
 
 def gaussian_codebook(size: int, dim: int, seed: int = 42) -> Tensor:
-    """``(size, dim)`` float32 codewords that cover N(0, I): a scrambled Sobol sequence through the normal quantile function.
+    """``(size, dim)`` float32 codewords that cover N(0, I): normal quantiles of scrambled Sobol points.
 
-    A smaller codebook of the same dimension and seed is a prefix of a larger one. The global random state is left alone. Sobol
-    points may round to 1, whose quantile is infinite: they are moved half a step inside, which changes no finite codeword.
+    A smaller codebook of the same dimension and seed is a prefix of a larger one. The global random state is left
+    alone. Sobol points may round to 1, whose quantile is infinite: they are moved inside by half a step, which changes
+    no finite codeword.
 
     Source: arXiv 2512.06609 and its released code.
     """
-    uniform = torch.quasirandom.SobolEngine(dim, scramble=True, seed=seed).draw(size, dtype=torch.float32).double()
-    return torch.special.ndtri(uniform.clamp(2.0**-31, 1 - 2.0**-25)).float()
+    engine = torch.quasirandom.SobolEngine(dim, scramble=True, seed=seed)  # type: ignore[no-untyped-call]
+    uniform: Tensor = engine.draw(size, dtype=torch.float32).double()
+    normal: Tensor = torch.special.ndtri(uniform.clamp(2.0**-31, 1 - 2.0**-25))
+    return normal.float()
 
 
 def codebook_sha256(codebook: Tensor) -> str:
-    """SHA-256 of the float32 little-endian bytes, rows in order: equal exactly when two machines have the same codebook."""
+    """SHA-256 of the float32 little-endian bytes, rows in order: what pins a codebook across machines."""
     return hashlib.sha256(codebook.cpu().contiguous().numpy().astype("<f4").tobytes()).hexdigest()

@@ -92,7 +92,7 @@ def _gq_levels(p: Parameters) -> list[LevelPlan]:
 
 
 def _gq_trains_as(p: Parameters) -> TrainsAs:
-    """The Gaussian VAE to train. Parameters without effect on it take their defaults, so that more cells share a training."""
+    """The Gaussian VAE to train. What has no effect on it takes its default, so that more cells share a run."""
     parameters = {parameter.name: parameter.default for parameter in GAUSSIAN_VAE.parameters}
     parameters |= {name: p[name] for name in ("channels", "constraint", "kl_weight")}
     if p["constraint"] == "tdc":

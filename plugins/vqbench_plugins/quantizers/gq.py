@@ -18,8 +18,8 @@ __all__ = ["GQ"]
 class GQ(Quantizer):
     """Gaussian quantization, a conversion: nothing is trained or fitted, and training mode changes nothing.
 
-    The value carries no gradient; what is trained is a Gaussian VAE. Each group of m channels is a token, whose code is the
-    codeword c with the highest ``Σ_i [log N(c_i; μ_i, σ_i²) - beta · log N(c_i; 0, 1)]``.
+    The value carries no gradient; what is trained is a Gaussian VAE. Each group of m channels is a token, whose code is
+    that of the codeword c with the highest ``Σ_i [log N(c_i; μ_i, σ_i²) - beta · log N(c_i; 0, 1)]``.
 
     Args:
         channels: C, of the mean; the latent has 2C channels, means and then log variances.

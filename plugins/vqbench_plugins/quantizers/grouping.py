@@ -9,14 +9,15 @@ from torch import Tensor
 __all__ = ["Grouping", "join_groups", "split_groups"]
 
 Grouping: TypeAlias = Literal["strided", "contiguous"]
-"""``strided``: component i of token g is channel ``i·G + g``; ``contiguous``: channel ``g·m + i``. Equal for one group."""
+"""Component i of token g is channel ``i·G + g`` (strided) or ``g·m + i`` (contiguous); the same for one group."""
 
 
 def split_groups(channels: Tensor, dim: int, grouping: Grouping) -> Tensor:
     """Token vectors ``(B, G, h, w, dim)`` of channels ``(B, G·dim, h, w)``."""
+    batch, count, height, width = channels.shape
     if grouping == "strided":
-        return channels.unflatten(1, (dim, -1)).permute(0, 2, 3, 4, 1)  # (B, m, G, h, w)
-    return channels.unflatten(1, (-1, dim)).permute(0, 1, 3, 4, 2)  # (B, G, m, h, w)
+        return channels.reshape(batch, dim, count // dim, height, width).permute(0, 2, 3, 4, 1)
+    return channels.reshape(batch, count // dim, dim, height, width).permute(0, 1, 3, 4, 2)
 
 
 def join_groups(vectors: Tensor, grouping: Grouping) -> Tensor:

@@ -1,4 +1,4 @@
-"""TDC: the target divergence constraint, which pulls every token's divergence to a number of bits (arXiv 2512.06609)."""
+"""TDC: the target divergence constraint, which pulls each token's divergence to a number of bits (arXiv 2512.06609)."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ class TDCRule:
 
 
 TDC_RULES = {"tdc": TDCRule(), "tdc-astrained": TDCRule(maximum_falls=False)}
-"""Variants by name: ``tdc`` is the code as corrected in January 2026, ``tdc-astrained`` what released models were trained with."""
+"""Variants by name: ``tdc`` as corrected in January 2026, ``tdc-astrained`` as the released models were trained."""
 
 
 class TDC(nn.Module):
     """Adaptive weights on token divergences, in bits.
 
-    A token more than ``tolerance`` above the target is weighted with ``lam_max``, one as far below with ``lam_min``, one inside
-    (the band is closed) with 1; everything with ``lam``. After the loss each multiplier takes one step of ``factor``: ``lam`` by
-    whether the mean is above the target (it is never clamped), ``lam_max`` and ``lam_min`` by whether any token is outside. All
-    start at 1 and live in float64 buffers.
+    A token more than ``tolerance`` above the target is weighted with ``lam_max``, one as far below with ``lam_min``,
+    one inside (the band is closed) with 1; everything with ``lam``. After the loss each multiplier takes one step of
+    ``factor``: ``lam`` by whether the mean is above the target (it is never clamped), ``lam_max`` and ``lam_min`` by
+    whether any token is outside. All start at 1 and live in float64 buffers.
 
     Args:
         target_bits: divergence that every token is pulled to.

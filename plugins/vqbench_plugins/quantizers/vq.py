@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from vqbench.interfaces import Loss, Quantized, Quantizer, straight_through
 from vqbench.ops import nearest_codeword
-from vqbench_plugins.quantizers.checks import check_codebook_size, check_vq
+from vqbench_plugins.quantizers.checks import check_codebook_size
 from vqbench_plugins.quantizers.grouping import join_groups, split_groups
 
 __all__ = ["VQ"]
@@ -19,30 +19,31 @@ __all__ = ["VQ"]
 class VQ(Quantizer):
     """Nearest codeword with a straight-through gradient.
 
-    Losses, with sg the stop-gradient: ``commitment`` = mean (z - sg q)², which moves the encoder, and, for a codebook trained by
-    gradient, ``codebook`` = mean (sg z - q)², which moves the codewords.
+    Losses, with sg the stop-gradient: ``commitment`` = mean (z - sg q)², which moves the encoder, and, for a codebook
+    trained by gradient, ``codebook`` = mean (sg z - q)², which moves the codewords.
 
     Args:
         codebook_size: K.
         dim: d, channels of a codeword.
-        tokens: T, groups of d channels that are quantized separately with one shared codebook; component i of token t is
-            channel ``i·T + t``.
-        update: ``gradient`` trains the codebook as a parameter, initialised uniformly on ±1/K. ``ema`` keeps it as running
-            averages of the latents assigned to each codeword, initialised normally; there is no codebook loss then.
-        beta: the smaller of the two loss weights.
+        tokens: T, groups of d channels that are quantized separately with one shared codebook; component i of token t
+            is channel ``i·T + t``.
+        update: ``gradient`` trains the codebook as a parameter, initialised uniformly on ±1/K. ``ema`` keeps it as
+            running averages of the latents assigned to each codeword, initialised normally, without a codebook loss.
+        beta: weight of one of the losses; the other's is 1.
         beta_placement: ``standard`` weighs the commitment loss with beta (the paper), ``legacy`` the codebook loss (all
-            released VQGAN checkpoints: an effective commitment of 1/beta). The loss values are equal, the gradients are not.
+            released VQGAN checkpoints: an effective commitment of 1/beta). The loss values are equal, the gradients are
+            not. With an EMA codebook beta always weighs the commitment loss: there is no other.
         codebook_weight: factor on both losses.
         reduction: ``mean`` over tokens and channels, or ``sum_channels`` and mean over tokens (d times stronger).
-        normalize: ``l2`` puts latents and codewords on the unit sphere: search, value and losses use the normalised pair, and
-            gradients pass both normalisations (ViT-VQGAN).
+        normalize: ``l2`` puts latents and codewords on the unit sphere: search, value and losses use the normalised
+            pair, and gradients pass both normalisations (ViT-VQGAN).
         decay: of the running averages, gamma.
         eps: of their Laplace smoothing.
-        counts_init: running counts start at ``ones``. ``zeros`` is the start of several published codes, which throws unused
-            codewords away by a factor of 1e5 at the first step; only to reproduce them.
+        counts_init: running counts start at ``ones``. ``zeros`` is the start of several published codes, which throws
+            unused codewords away by a factor of 1e5 at the first step; only to reproduce them.
 
     Raises:
-        ParameterError: parameters that do not go together.
+        ParameterError: the codebook size is out of range.
     """
 
     codebook: Tensor
@@ -66,11 +67,11 @@ class VQ(Quantizer):
     ) -> None:
         super().__init__()
         check_codebook_size(codebook_size)
-        check_vq(update=update, beta_placement=beta_placement)
         self.dim, self.update, self.reduction, self.normalize = dim, update, reduction, normalize
         self.decay, self.eps = decay, eps
-        self.commitment_weight = codebook_weight * (beta if beta_placement == "standard" else 1.0)
-        self.codebook_weight = codebook_weight * (beta if beta_placement == "legacy" else 1.0)
+        legacy = update == "gradient" and beta_placement == "legacy"
+        self.commitment_weight = codebook_weight * (1.0 if legacy else beta)
+        self.codebook_weight = codebook_weight * (beta if legacy else 1.0)
         self.latent_channels = self.code_channels = dim * tokens
         self.codebook_sizes = (codebook_size,) * tokens
         if update == "gradient":

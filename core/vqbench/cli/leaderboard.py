@@ -1,0 +1,151 @@
+"""``vqbench leaderboard``: rank what a results folder holds."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vqbench.cli.options import json_option
+from vqbench.cli.output import printable
+from vqbench.cli.selection import DEFAULT_RESULTS
+from vqbench.errors import ResultsError, UsageError
+
+if TYPE_CHECKING:
+    from vqbench.leaderboard import Format
+    from vqbench.results import BrokenRecord, CellRecord
+
+__all__ = ["leaderboard"]
+
+BOARDS = ("quality", "usage", "throughput")
+FORMATS = ("table", "markdown", "csv", "json", "html")
+FORMAT_BY_SUFFIX: dict[str, Format] = {
+    ".txt": "table",
+    ".md": "markdown",
+    ".csv": "csv",
+    ".json": "json",
+    ".html": "html",
+}
+WIDTH_OF_A_FILE = 120
+
+
+@click.command(
+    epilog="Exit code 0: shown (cells without numbers and damaged records are listed apart); 2: nothing to show."
+)
+@click.argument("results", metavar="[DIR]", type=click.Path(path_type=Path), default=DEFAULT_RESULTS)
+@click.option(
+    "--board", type=click.Choice([*BOARDS, "all"]), default="all", show_default=True, help="Which board to show."
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    help="How to show it; by default what the name given to --out ends in, else a table.",
+)
+@json_option
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write to a file instead.")
+@click.option("--sort", metavar="METRIC", help="Rank by this metric where a board has it.")
+@click.option("-q", "--quantizer", "quantizers", multiple=True, metavar="GLOB", help="Only these quantizers.")
+@click.option("-b", "--backbone", "backbones", multiple=True, metavar="GLOB", help="Only these backbones.")
+@click.option("-d", "--dataset", "datasets", multiple=True, metavar="GLOB", help="Only these datasets.")
+@click.option("-s", "--seed", "seeds", multiple=True, metavar="GLOB", help="Only these seeds.")
+@click.option("--suite", "suites", multiple=True, metavar="GLOB", help="Only records of these suites.")
+@click.option(
+    "--group",
+    "groups",
+    multiple=True,
+    metavar="GLOB",
+    help="Only groups of this id, dataset, bits per image (or 'continuous'), protocol or environment.",
+)
+def leaderboard(
+    results: Path,
+    board: str,
+    form: Format | None,
+    as_json: bool,
+    out: Path | None,
+    sort: str | None,
+    quantizers: tuple[str, ...],
+    backbones: tuple[str, ...],
+    datasets: tuple[str, ...],
+    seeds: tuple[str, ...],
+    suites: tuple[str, ...],
+    groups: tuple[str, ...],
+) -> None:
+    """Rank the records in DIR (default: results/local).
+
+    DIR is a results folder or the folder of one suite. Only what may be compared shares a ranking: cells of equal
+    bits, dataset, image size and protocol; for throughput, of an equal environment too. Several seeds of the same
+    thing are one row, with Student's 95 % interval over the seeds.
+
+    \b
+    Examples:
+      vqbench leaderboard
+      vqbench leaderboard results/published --board quality --format markdown --out LEADERBOARD.md
+      vqbench leaderboard -q 'gq*' -b unet --sort ssim
+      vqbench leaderboard --json | jq '.rows[] | {quantizer, rank, psnr: .metrics.psnr.value}'
+    """
+    if as_json and form not in (None, "json"):
+        raise UsageError("--json and --format contradict each other", got=f"--format {form}")
+    if form is None:
+        form = "json" if as_json else _format_of(out)
+    records, broken = _read(results)
+    for damaged in broken:
+        click.echo(printable(f"vqbench: warning: {damaged.reason}"), err=True)
+
+    from vqbench.leaderboard import BOARDS as ALL
+    from vqbench.leaderboard import RecordFilter, make_leaderboard, render, select_groups, select_records
+
+    only = RecordFilter(quantizers=quantizers, backbones=backbones, datasets=datasets, seeds=seeds, suites=suites)
+    chosen = [name for name in ALL if board in (name, "all")]
+    made = make_leaderboard(select_records(records, only), broken, boards=chosen, sort=sort)
+    if groups:
+        made = select_groups(made, groups)
+    width = WIDTH_OF_A_FILE if out else shutil.get_terminal_size((WIDTH_OF_A_FILE, 24)).columns
+    text = render(made, form, width=width)
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        _write(out, text)
+
+
+def _format_of(out: Path | None) -> Format:
+    if out is None:
+        return "table"
+    try:
+        return FORMAT_BY_SUFFIX[out.suffix.lower()]
+    except KeyError:
+        raise UsageError(
+            f"The name {out} does not say which format to write",
+            expected="a name that ends in " + ", ".join(FORMAT_BY_SUFFIX),
+            hint="Or add --format.",
+        ) from None
+
+
+def _read(results: Path) -> tuple[list[CellRecord], list[BrokenRecord]]:
+    """The folder's records and its damaged ones.
+
+    Raises:
+        ResultsError: it does not exist, cannot be read or holds neither.
+    """
+    from vqbench.results import read_records
+
+    try:
+        records, broken = read_records(results)
+    except OSError as error:
+        raise ResultsError(f"Results folder {results} cannot be read", got=error.strerror) from error
+    if not records and not broken:
+        raise ResultsError(
+            f"There are no records in {results}", hint="`vqbench run` makes some; or name another folder."
+        )
+    return records, broken
+
+
+def _write(out: Path, text: str) -> None:
+    from vqbench.results.store import write_atomically
+
+    try:
+        write_atomically(out, text.encode())
+    except ResultsError as error:
+        raise ResultsError(error.what, got=error.got, hint="Choose another --out FILE.") from error

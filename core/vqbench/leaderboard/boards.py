@@ -1,0 +1,241 @@
+"""Boards: rows in groups that may be compared, each ranked by one metric."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+
+from vqbench.canonical import content_id
+from vqbench.errors import UsageError, closest
+from vqbench.leaderboard.notation import clean
+from vqbench.leaderboard.rate import Rate
+from vqbench.leaderboard.rows import BOARDS, BoardName, Row, RowMetric, make_rows, unfinished_cells
+from vqbench.leaderboard.variants import variants
+from vqbench.results import BrokenRecord, CellRecord, EnvironmentRecord
+
+__all__ = ["PRIMARY", "Board", "Column", "Group", "Leaderboard", "RankedRow", "make_leaderboard"]
+
+PRIMARY: dict[BoardName, str] = {
+    "quality": "psnr",
+    "usage": "code_efficiency",
+    "throughput": "encode_images_per_second",
+}
+"""What a board is ranked by where nothing else is asked; if nobody measured it, its first metric with a direction."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A metric in one definition. ``title`` is its name, numbered where a group holds several definitions of it."""
+
+    name: str
+    title: str
+    unit: str
+    better: str | None
+    protocol: str
+    version: int
+
+    def of(self, row: Row) -> RowMetric | None:
+        """The row's number in this definition, or None."""
+        metric = row.metrics.get(self.name)
+        if metric is None or (metric.value is None and self.title == self.name):
+            return metric
+        return metric if metric.definition == (self.unit, self.better, self.protocol, self.version) else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankedRow:
+    """A row at its place.
+
+    ``rank`` is None where the number to rank by is missing; equal numbers share a rank. ``near_leader`` says whether
+    its 95 % interval overlaps the leader's: if so the data does not settle who is better. It is None where either has
+    no interval. ``variant`` tells the row from others with the same names.
+    """
+
+    row: Row
+    rank: int | None
+    near_leader: bool | None
+    variant: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Rows that may be compared: of equal protocol, dataset, image size and bits; for throughput, environment too."""
+
+    id: str
+    board: BoardName
+    dataset: str
+    image_size: int
+    rate: Rate
+    bits_per_pixel: float | None
+    images_seen: str
+    protocol: str
+    environment: EnvironmentRecord | None
+    columns: tuple[Column, ...]
+    ranked_by: Column | None
+    rows: tuple[RankedRow, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What ``--group`` may call it."""
+        bits = "continuous" if self.rate.bits is None else f"{self.rate.bits:.10g}"
+        fingerprint = (self.environment.fingerprint,) if self.environment else ()
+        return self.id, self.protocol, self.dataset, bits, *fingerprint
+
+
+@dataclass(frozen=True, kw_only=True)
+class Board:
+    """A board's groups."""
+
+    name: BoardName
+    groups: tuple[Group, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leaderboard:
+    """Boards, and apart from them what has no numbers: cells by their newest record, and damaged records."""
+
+    boards: tuple[Board, ...]
+    unfinished: tuple[CellRecord, ...]
+    broken: tuple[BrokenRecord, ...]
+
+
+def make_leaderboard(
+    records: Iterable[CellRecord],
+    broken: Iterable[BrokenRecord] = (),
+    *,
+    boards: Sequence[BoardName] = BOARDS,
+    sort: str | None = None,
+) -> Leaderboard:
+    """Rank records.
+
+    Args:
+        records: of any number of suites, in any order.
+        broken: files that should be records, to be listed.
+        boards: which boards, in order.
+        sort: the metric to rank by on the boards that have it.
+
+    Raises:
+        UsageError: no board has the metric ``sort``.
+    """
+    records = list(records)
+    made = tuple(Board(name=name, groups=_groups(make_rows(records, name), name, sort)) for name in boards)
+    if sort is not None:
+        known = dict.fromkeys(c.name for board in made for group in board.groups for c in group.columns)
+        if known and sort not in known:
+            raise UsageError(
+                f"Nothing can be ranked by {sort!r}", expected="one of " + ", ".join(known), hint=closest(sort, known)
+            )
+    unfinished = sorted(unfinished_cells(records), key=lambda r: (r.dataset.label, r.quantizer.label, r.seed))
+    return Leaderboard(boards=made, unfinished=tuple(unfinished), broken=tuple(broken))
+
+
+def _groups(rows: Iterable[Row], board: BoardName, sort: str | None) -> tuple[Group, ...]:
+    groups: dict[Hashable, list[Row]] = {}
+    for row in rows:
+        if not row.metrics:
+            continue  # it has nothing for this board
+        environment = row.environment.fingerprint if board == "throughput" and row.environment else None
+        key = (row.dataset.id, row.revision, row.image_size, row.protocol, row.rate, environment)
+        groups.setdefault(key, []).append(row)
+    made = [_group(members, board, sort) for members in groups.values()]
+    return tuple(sorted(made, key=_order))
+
+
+def _order(group: Group) -> tuple[object, ...]:
+    """Groups by dataset, image size and bits; continuous ones last."""
+    bits = float("inf") if group.rate.bits is None else group.rate.bits
+    return group.dataset, group.image_size, bits, group.protocol, group.id
+
+
+def _group(rows: Sequence[Row], board: BoardName, sort: str | None) -> Group:
+    first = rows[0]
+    environment = first.environment if board == "throughput" else None
+    columns = _columns(rows)
+    ranked_by = _ranked_by(columns, board, sort)
+    if ranked_by:
+        columns.remove(ranked_by)
+        columns.insert(0, ranked_by)
+    settled = board != "throughput" or environment is not None  # speeds of unknown machines have no order
+    identity = [board, first.dataset.id, first.revision, first.image_size, first.protocol, first.rate.token]
+    identity += [environment.fingerprint] if environment else []
+    return Group(
+        id=content_id(identity, length=8),
+        board=board,
+        dataset=first.dataset.label,
+        image_size=first.image_size,
+        rate=first.rate,
+        bits_per_pixel=first.bits_per_pixel,
+        images_seen=clean(first.protocol_details.get("images_seen", "?")),
+        protocol=first.protocol,
+        environment=environment,
+        columns=tuple(columns),
+        ranked_by=ranked_by,
+        rows=tuple(_ranked(rows, ranked_by, settled=settled)),
+    )
+
+
+def _columns(rows: Sequence[Row]) -> list[Column]:
+    """One column for each definition of each metric, in the order of the records."""
+    definitions: dict[str, Counter[tuple[object, ...]]] = {}
+    shapes: dict[tuple[str, tuple[object, ...]], RowMetric] = {}
+    for row in rows:
+        for name, metric in row.metrics.items():
+            counter = definitions.setdefault(name, Counter())
+            counter[metric.definition] += metric.value is not None  # a null defines nothing unless all are null
+            shapes[name, metric.definition] = metric
+    columns = []
+    for name, counter in definitions.items():
+        kept = [d for d in counter if counter[d]] or list(counter)[:1]
+        kept.sort(key=lambda d: (-shapes[name, d].version, -counter[d], shapes[name, d].protocol))
+        for number, definition in enumerate(kept, 1):
+            shape = shapes[name, definition]
+            columns.append(
+                Column(
+                    name=name,
+                    title=name if number == 1 else f"{name} (definition {number})",
+                    unit=shape.unit,
+                    better=shape.better,
+                    protocol=shape.protocol,
+                    version=shape.version,
+                )
+            )
+    return columns
+
+
+def _ranked_by(columns: Sequence[Column], board: BoardName, sort: str | None) -> Column | None:
+    by_title = {column.title: column for column in columns}
+    if sort in by_title:
+        return by_title[sort]
+    return by_title.get(PRIMARY[board]) or next((column for column in columns if column.better), None)
+
+
+def _ranked(rows: Sequence[Row], column: Column | None, *, settled: bool) -> list[RankedRow]:
+    told_apart = variants(rows)
+    numbers = {id(row): column.of(row) if column else None for row in rows}
+
+    def order(row: Row) -> tuple[object, ...]:
+        number = numbers[id(row)]
+        if number is None or number.value is None:
+            return True, 0.0, row.names, told_apart[id(row)]
+        return False, number.value if number.better == "lower" else -number.value, row.names, told_apart[id(row)]
+
+    ordered = sorted(rows, key=order)
+    leader = numbers[id(ordered[0])]
+    ranked: list[RankedRow] = []
+    for place, row in enumerate(ordered, 1):
+        number = numbers[id(row)]
+        rank = near = None
+        if settled and number is not None and number.value is not None and number.better and leader is not None:
+            before = numbers[id(ordered[place - 2])] if place > 1 else None
+            tied = before is not None and before.value == number.value
+            rank = ranked[-1].rank if tied else place
+            near = None if place == 1 else _overlap(number, leader)
+        ranked.append(RankedRow(row=row, rank=rank, near_leader=near, variant=told_apart[id(row)]))
+    return ranked
+
+
+def _overlap(a: RowMetric, b: RowMetric) -> bool | None:
+    if a.low is None or a.high is None or b.low is None or b.high is None:
+        return None
+    return a.low <= b.high and b.low <= a.high

@@ -1,0 +1,212 @@
+"""What all formats made for reading share: headings, columns, cells and remarks as plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from vqbench.leaderboard.boards import Column, Group, Leaderboard, RankedRow
+from vqbench.leaderboard.notation import ARROWS, NOTHING, clean, clip, count, with_interval, without_interval
+from vqbench.leaderboard.rows import Row, SlotUsage
+from vqbench.results import BrokenRecord, CellRecord, EnvironmentRecord
+
+__all__ = [
+    "OVERLAP",
+    "TextColumn",
+    "definitions",
+    "describe_environment",
+    "explain_damage",
+    "explain_failure",
+    "heading",
+    "legend",
+    "remarks",
+    "text_columns",
+]
+
+OVERLAP = "≈"
+MOST_SLOTS = 4
+MOST_NAMES = 3
+LONGEST_NAME = 60
+LONGEST_REASON = 300
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextColumn:
+    """A column as text. ``brief`` are shorter cells for a narrow place; ``essential`` columns are never left out."""
+
+    title: str
+    cells: tuple[str, ...]
+    brief: tuple[str, ...] | None = None
+    essential: bool = False
+    numeric: bool = True
+    details: tuple[str, ...] = field(default=(), repr=False)  # the full numbers, where a format can show them
+
+
+def heading(group: Group) -> str:
+    """What the group is: all that its rows have in common."""
+    bpp = "" if group.bits_per_pixel is None else f" ({group.bits_per_pixel:.6g} bits/pixel)"
+    parts = [
+        f"{clean(group.dataset)} {group.image_size}×{group.image_size}",
+        group.rate.text + bpp,
+        f"{group.images_seen} images seen",
+        f"protocol {group.protocol[:8]}",
+    ]
+    if group.board == "throughput":
+        parts.append(describe_environment(group.environment))
+    if any(ranked.rank for ranked in group.rows):
+        assert group.ranked_by
+        parts.append(f"ranked by {clean(group.ranked_by.title)}")
+    return " · ".join(parts)
+
+
+def describe_environment(environment: EnvironmentRecord | None) -> str:
+    """Where it ran: what speed depends on."""
+    if environment is None:
+        return "environment unknown, so not ranked"
+    torch = environment.packages.get("torch", "unknown")
+    device, dtype = clean(environment.device), clean(environment.dtype)
+    threads = f"{environment.threads} thread" + ("" if environment.threads == 1 else "s")
+    return f"{device}, {threads}, {dtype}, torch {clean(torch)} (environment {environment.fingerprint[:8]})"
+
+
+def text_columns(group: Group) -> list[TextColumn]:
+    """The group as columns of text, most important first."""
+    rows = group.rows
+    columns = [
+        TextColumn(title="#", cells=tuple(_rank(row) for row in rows), essential=True),
+        TextColumn(title="quantizer", cells=tuple(_quantizer(row) for row in rows), essential=True, numeric=False),
+        TextColumn(
+            title="backbone",
+            cells=tuple(clip(clean(r.row.backbone.label), LONGEST_NAME) for r in rows),
+            essential=True,
+            numeric=False,
+        ),
+    ]
+    columns += [_metric(column, rows, essential=column == group.ranked_by) for column in group.columns]
+    if group.ranked_by:
+        columns.insert(4, TextColumn(title="n", cells=tuple(_n(group.ranked_by, r.row) for r in rows)))
+    if any(r.row.usage for r in rows):
+        cells = tuple(_codes_in_use(r.row.usage) for r in rows)
+        columns.append(TextColumn(title="codes in use", cells=cells, numeric=False))
+    columns.insert(5 if group.ranked_by else 3, TextColumn(title="seeds", cells=tuple(_seeds(r.row) for r in rows)))
+    return columns
+
+
+def _rank(row: RankedRow) -> str:
+    return NOTHING if row.rank is None else f"{row.rank}{OVERLAP if row.near_leader else ''}"
+
+
+def _quantizer(row: RankedRow) -> str:
+    label = clip(clean(row.row.quantizer.label), LONGEST_NAME)
+    return f"{label} ({row.variant})" if row.variant else label
+
+
+def _metric(column: Column, rows: Sequence[RankedRow], *, essential: bool) -> TextColumn:
+    numbers = [column.of(row.row) for row in rows]
+    unit = "" if _says_its_unit(column) else f" [{clean(column.unit)}]"
+    return TextColumn(
+        title=f"{clean(column.title)}{unit} {ARROWS[column.better]}".rstrip(),
+        cells=tuple(with_interval(column.name, number) for number in numbers),
+        brief=tuple(without_interval(column.name, number) for number in numbers),
+        essential=essential,
+        details=tuple(
+            ""
+            if number is None
+            else clean(number.reason)
+            if number.value is None
+            else f"{number.value!r}, 95 % interval {number.low!r} to {number.high!r}, n = {number.n} {number.over}"
+            for number in numbers
+        ),
+    )
+
+
+def _says_its_unit(column: Column) -> bool:
+    return column.unit in ("", "fraction") or column.unit.replace("/s", "_per_second") in column.name
+
+
+def _n(column: Column, row: Row) -> str:
+    number = column.of(row)
+    if number is None or number.value is None:
+        return NOTHING
+    return f"{number.n} seeds" if number.over == "seeds" else str(number.n)
+
+
+def _seeds(row: Row) -> str:
+    have = len(row.seeds)
+    planned = have + len({record.seed for record in row.missing} - set(row.seeds))
+    return str(have) if planned == have else f"{have}/{planned}"
+
+
+def _codes_in_use(usage: Iterable[SlotUsage]) -> str:
+    """``l0 212/256 · l1 198/256``; the slots of a level that share a codebook size are put together."""
+    parts = []
+    for level, of_level in groupby(usage, key=lambda slot: slot.level):
+        for size, same in groupby(of_level, key=lambda slot: slot.codebook_size):
+            active = [slot.active for slot in same]
+            if len(active) <= MOST_SLOTS:
+                parts.append(f"l{level} {','.join(map(count, active))}/{size}")
+            else:
+                least, most = count(min(active)), count(max(active))
+                span = least if least == most else f"{least}–{most}"
+                parts.append(f"l{level} {span}/{size} in {len(active)} slots")
+    return " · ".join(parts) or NOTHING
+
+
+def remarks(group: Group) -> list[str]:
+    """What a reader must know about the numbers of a group."""
+    said: dict[str, list[Row]] = {}
+    for column in group.columns:
+        for ranked in group.rows:
+            number = column.of(ranked.row)
+            if number is not None and number.value is None:
+                said.setdefault(f"no {clean(column.title)}: {clean(number.reason)}", []).append(ranked.row)
+    for ranked in group.rows:
+        for note in ranked.row.notes:
+            said.setdefault(clean(note), []).append(ranked.row)
+    return [f"{clip(text, LONGEST_REASON)} ({_names(rows)})" for text, rows in said.items()]
+
+
+def legend(leaderboard: Leaderboard) -> str:
+    """How to read ranks and intervals; empty where there is nothing to read."""
+    rows = [ranked for board in leaderboard.boards for group in board.groups for ranked in group.rows]
+    if not rows:
+        return ""
+    parts = ["± and [ ] are 95 % intervals over n measurements (such as test images) of one seed"]
+    if any(len(ranked.row.seeds) > 1 for ranked in rows):
+        parts.append("where n counts seeds, Student's 95 % interval of the mean over the seeds")
+    if any(ranked.near_leader for ranked in rows):
+        parts.append(f"{OVERLAP}: the interval overlaps the leader's, so which of the two is better is not settled")
+    return "; ".join(parts) + "."
+
+
+def _names(rows: Sequence[Row]) -> str:
+    names = list(dict.fromkeys(clean(row.name) for row in rows))
+    more = len(names) - MOST_NAMES
+    return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
+def definitions(groups: Iterable[Group]) -> list[str]:
+    """Which of the definitions of its name each metric is."""
+    lines = {
+        f"{clean(column.title)}: {clean(column.protocol)}": None
+        for group in groups
+        for column in sorted(group.columns, key=lambda column: column.title)
+        if column.protocol
+    }
+    return list(lines)
+
+
+def explain_failure(record: CellRecord) -> tuple[str, str]:
+    """A cell without numbers: its name, and why it has none in one line."""
+    name = f"{record.quantizer.label} × {record.backbone.label} · {record.dataset.label} · seed {record.seed}"
+    assert record.failure is not None
+    failure = record.failure
+    message = clip(" ".join(failure.message.split()), LONGEST_REASON)
+    return clean(name), clean(f"{record.status} at {failure.stage}: {failure.kind}: {message}")
+
+
+def explain_damage(broken: BrokenRecord) -> str:
+    """Which file is no record, and why, in one line."""
+    named = str(broken.path) in broken.reason
+    return clean(broken.reason if named else f"{broken.path}: {broken.reason}")

@@ -1,0 +1,121 @@
+"""For programs: one document with full precision, in ASCII, which no terminal takes for a control sequence."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict
+from typing import Any
+
+import vqbench
+from vqbench.leaderboard.boards import Board, Group, Leaderboard, RankedRow
+from vqbench.leaderboard.layout import explain_failure
+from vqbench.leaderboard.notation import clean
+from vqbench.leaderboard.rate import rate_of
+from vqbench.results import CellRecord, ComponentRecord
+
+__all__ = ["render_json"]
+
+SCHEMA_VERSION = 1
+
+
+def render_json(leaderboard: Leaderboard) -> str:
+    """``{"groups": […], "rows": […], "unfinished": […], "broken": […]}``.
+
+    ``rows`` are the ranked rows of all groups, group by group, best first; ``unfinished`` are cells without numbers in
+    the same shape, with their ``reason``.
+    """
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "vqbench_version": vqbench.__version__,
+        "boards": [board.name for board in leaderboard.boards],
+        "groups": [_group(group) for board in leaderboard.boards for group in board.groups],
+        "rows": [row for board in leaderboard.boards for row in _rows(board)],
+        "unfinished": [_unfinished(record) for record in leaderboard.unfinished],
+        "broken": [{"path": clean(broken.path), "reason": clean(broken.reason)} for broken in leaderboard.broken],
+    }
+    try:
+        return json.dumps(document, indent=1, allow_nan=False) + "\n"
+    except ValueError:  # a free-form part of a record holds NaN or infinity, which JSON does not have
+        return json.dumps(_finite(document), indent=1, allow_nan=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _group(group: Group) -> dict[str, Any]:
+    return {
+        "group": group.id,
+        "board": group.board,
+        "dataset": group.dataset,
+        "image_size": group.image_size,
+        "bits_per_image": group.rate.bits,
+        "bits_per_pixel": group.bits_per_pixel,
+        "images_seen": group.images_seen,
+        "protocol": group.protocol,
+        "environment": group.environment.model_dump() if group.environment else None,
+        "ranked_by": group.ranked_by.title if group.ranked_by else None,
+        "columns": [asdict(column) for column in group.columns],
+    }
+
+
+def _rows(board: Board) -> list[dict[str, Any]]:
+    return [_row(ranked, group) for group in board.groups for ranked in group.rows]
+
+
+def _row(ranked: RankedRow, group: Group) -> dict[str, Any]:
+    row = ranked.row
+    return {
+        "board": group.board,
+        "group": group.id,
+        "rank": ranked.rank,
+        "near_leader": ranked.near_leader,
+        "cell_ids": list(row.cell_ids),
+        "quantizer": row.quantizer.label,
+        "variant": ranked.variant,
+        "backbone": row.backbone.label,
+        "dataset": row.dataset.label,
+        "image_size": row.image_size,
+        "bits_per_image": row.rate.bits,
+        "bits_per_pixel": row.bits_per_pixel,
+        "seeds": list(row.seeds),
+        "missing_seeds": [{"seed": record.seed, "reason": explain_failure(record)[1]} for record in row.missing],
+        "status": "ok",
+        "metrics": {name: vars(metric) for name, metric in row.metrics.items()},
+        "code_usage": [vars(slot) for slot in row.usage],
+        "components": {
+            "quantizer": _component(row.quantizer),
+            "backbone": _component(row.backbone),
+            "dataset": _component(row.dataset) | {"revision": row.revision},
+        },
+        "trained_as": _component(row.trained_as) if row.trained_as else None,
+        "training_units": list(row.training_units),
+        "recipe": row.recipe,
+        "notes": list(row.notes),
+    }
+
+
+def _component(component: ComponentRecord) -> dict[str, Any]:
+    return {"id": component.id, "version": component.version, "parameters": component.parameters}
+
+
+def _unfinished(record: CellRecord) -> dict[str, Any]:
+    rate = rate_of(record.levels)
+    return {
+        "cell_ids": [record.cell_id],
+        "quantizer": record.quantizer.label,
+        "backbone": record.backbone.label,
+        "dataset": record.dataset.label,
+        "image_size": record.image_size,
+        "bits_per_image": rate.bits,
+        "bits_per_pixel": None if rate.bits is None else rate.bits / record.image_size**2,
+        "seeds": [record.seed],
+        "status": record.status,
+        "metrics": {},
+        "reason": explain_failure(record)[1],
+    }

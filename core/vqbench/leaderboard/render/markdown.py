@@ -1,0 +1,62 @@
+"""For a repository's pages (GitHub-flavoured Markdown)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from vqbench.leaderboard.boards import Group, Leaderboard
+from vqbench.leaderboard.layout import (
+    definitions,
+    explain_damage,
+    explain_failure,
+    heading,
+    legend,
+    remarks,
+    text_columns,
+)
+from vqbench.leaderboard.notation import clean
+
+__all__ = ["escape", "render_markdown"]
+
+SPECIAL = re.compile(r"([\\`*\[\]|~$#!]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
+ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+
+
+def escape(text: str) -> str:
+    """A text that Markdown shows as it is: no markup, no HTML, no new table column."""
+    return SPECIAL.sub(r"\\\1", text).translate(ENTITIES)
+
+
+def render_markdown(leaderboard: Leaderboard, *, title: str = "Leaderboard", preface: Sequence[str] = ()) -> str:
+    """One section per board, one table per group. ``title`` is escaped; ``preface`` are ready paragraphs."""
+    blocks = [f"# {escape(clean(title))}", *preface]
+    for board in leaderboard.boards:
+        blocks.append(f"## {board.name.capitalize()}")
+        if not board.groups:
+            blocks.append("Nothing was measured.")
+        for group in board.groups:
+            blocks += [f"### {escape(heading(group))}", _table(group)]
+            blocks += [_bullets(remarks(group))]
+        said = definitions(board.groups)
+        if said:
+            blocks.append("What was measured:\n\n" + _bullets(said))
+    blocks.append(escape(legend(leaderboard)))
+    if leaderboard.unfinished:
+        reasons = (f"{name}: {reason}" for name, reason in map(explain_failure, leaderboard.unfinished))
+        blocks += ["## Unfinished", _bullets(reasons)]
+    if leaderboard.broken:
+        blocks += ["## Damaged records", _bullets(map(explain_damage, leaderboard.broken))]
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _table(group: Group) -> str:
+    columns = text_columns(group)
+    rules = ["--:" if column.numeric else ":--" for column in columns]
+    lines = [[column.title for column in columns], *zip(*(column.cells for column in columns), strict=True)]
+    escaped = [[escape(cell) for cell in line] for line in lines]
+    return "\n".join("| " + " | ".join(line) + " |" for line in [escaped[0], rules, *escaped[1:]])
+
+
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {escape(line)}" for line in lines)

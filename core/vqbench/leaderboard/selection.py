@@ -1,0 +1,83 @@
+"""Which records a leaderboard is made of, and which of its groups are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+
+from vqbench.errors import UsageError, closest
+from vqbench.leaderboard.boards import Group, Leaderboard
+from vqbench.results import CellRecord, ComponentRecord
+
+__all__ = ["RecordFilter", "select_groups", "select_records"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordFilter:
+    """Globs on labels, short names or full ids; on seeds and suites. Empty means all."""
+
+    quantizers: tuple[str, ...] = ()
+    backbones: tuple[str, ...] = ()
+    datasets: tuple[str, ...] = ()
+    seeds: tuple[str, ...] = ()
+    suites: tuple[str, ...] = ()
+
+
+def select_records(records: Iterable[CellRecord], only: RecordFilter) -> list[CellRecord]:
+    """The records that all filters let through.
+
+    Raises:
+        UsageError: a pattern matches nothing, or no record matches all of the filters.
+    """
+    kept = everything = list(records)
+    filters: tuple[tuple[Sequence[str], str, Callable[[CellRecord], tuple[str, ...]]], ...] = (
+        (only.quantizers, "-q", lambda record: _names(record.quantizer)),
+        (only.backbones, "-b", lambda record: _names(record.backbone)),
+        (only.datasets, "-d", lambda record: _names(record.dataset)),
+        (only.seeds, "-s", lambda record: (str(record.seed),)),
+        (only.suites, "--suite", lambda record: (record.suite,)),
+    )
+    for patterns, flag, names in filters:
+        if not patterns:
+            continue
+        matched = {name for record in everything for name in names(record)}
+        for pattern in patterns:
+            if not any(fnmatchcase(name, pattern) for name in matched):
+                known = sorted({names(record)[0] for record in everything})
+                raise UsageError(
+                    f"{flag} {pattern} matches no record",
+                    expected="one of " + ", ".join(known),
+                    hint=closest(pattern, known),
+                )
+        good = {name for name in matched if any(fnmatchcase(name, pattern) for pattern in patterns)}
+        kept = [record for record in kept if not good.isdisjoint(names(record))]
+    if everything and not kept:
+        raise UsageError("No record matches all of these filters", hint="Each of them matches some: loosen one.")
+    return kept
+
+
+def _names(component: ComponentRecord) -> tuple[str, ...]:
+    return component.label, component.id.rpartition("/")[2], component.id
+
+
+def select_groups(leaderboard: Leaderboard, patterns: Sequence[str]) -> Leaderboard:
+    """The groups that one of the globs names: by id, dataset, bits per image, protocol or environment.
+
+    Raises:
+        UsageError: a pattern names none.
+    """
+    groups = [group for board in leaderboard.boards for group in board.groups]
+    for pattern in patterns:
+        if not any(_is_called(group, pattern) for group in groups):
+            known = ", ".join(dict.fromkeys(name for group in groups for name in group.names))
+            raise UsageError(f"--group {pattern} matches no group", expected=f"one of {known}")
+    boards = tuple(
+        replace(board, groups=tuple(g for g in board.groups if any(_is_called(g, p) for p in patterns)))
+        for board in leaderboard.boards
+    )
+    return replace(leaderboard, boards=boards)
+
+
+def _is_called(group: Group, pattern: str) -> bool:
+    return any(fnmatchcase(name, pattern) for name in group.names)

@@ -1,0 +1,69 @@
+"""How many parameters a tokenizer has on its way in, on its way out and in its quantizers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from vqbench.worker.tokenizer import Tokenizer
+
+__all__ = ["ParameterCount", "count_parameters"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParameterCount:
+    """Parameters that the latents depend on, that decoding depends on, and of the quantizers.
+
+    A parameter that both ways use (weights tied, or a net of the top-down path) counts in both. Buffers, such
+    as codebooks that are moving averages or fixed, count nowhere.
+    """
+
+    encoder: int
+    decoder: int
+    quantizer: int
+
+
+def count_parameters(tokenizer: Tokenizer) -> ParameterCount:
+    """Count by following the graph of one blank image, which holds for any backbone. Changes neither weights
+    nor buffers.
+    """
+    backbone = tokenizer.backbone
+    parameters = [p for p in backbone.parameters() if p.is_floating_point()]
+    frozen = [p for p in parameters if not p.requires_grad]
+    modes = {module: module.training for module in backbone.modules()}
+    backbone.eval()  # running statistics stay as they are
+    for parameter in frozen:
+        parameter.requires_grad_(True)
+    try:
+        with torch.enable_grad():
+            device = parameters[0].device if parameters else torch.device("cpu")
+            size = backbone.image_size
+            values = [
+                torch.zeros(1, shape.code_channels, size // shape.stride, size // shape.stride, device=device)
+                for shape in backbone.levels
+            ]
+            features = backbone.encode(torch.zeros(1, 3, size, size, device=device))
+            latents = [
+                features[0],
+                *(backbone.fuse(i, features[i], values[:i]) for i in range(1, len(values))),
+            ]
+            encoder = _reached(latents, parameters)
+            decoder = _reached([backbone.decode(values)], parameters)
+    finally:
+        for parameter in frozen:
+            parameter.requires_grad_(False)
+        for module, mode in modes.items():
+            module.training = mode
+    quantizer = {id(p): p.numel() for q in tokenizer.quantizers for p in q.parameters()}
+    return ParameterCount(encoder=encoder, decoder=decoder, quantizer=sum(quantizer.values()))
+
+
+def _reached(outputs: Iterable[Tensor], parameters: list[nn.Parameter]) -> int:
+    total = torch.stack([output.float().sum() for output in outputs]).sum()
+    if not parameters or not total.requires_grad:
+        return 0
+    gradients = torch.autograd.grad(total, parameters, allow_unused=True)
+    return sum(p.numel() for p, g in zip(parameters, gradients, strict=True) if g is not None)
