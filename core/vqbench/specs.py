@@ -36,7 +36,8 @@ class Parameter:
     """One parameter of a component.
 
     ``type`` is a JSON-level type; ``ints`` and ``floats`` are lists. ``default`` of None makes None a legal value.
-    ``choices`` and the closed range ``[minimum, maximum]`` (of a list: of each entry) limit it further.
+    ``choices`` and the closed range ``[minimum, maximum]`` (of a list: of each entry) limit it further. A ``local`` parameter
+    says where something lies on this machine: it is no part of a cell's identity, nor of its record.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Parameter:
     choices: tuple[Any, ...] | None = None
     minimum: float | None = None
     maximum: float | None = None
+    local: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

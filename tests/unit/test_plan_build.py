@@ -205,3 +205,19 @@ def test_ids_depend_neither_on_order_nor_on_company(quantizers, count):
     assert {cell.quantizer.name: cell.id for cell in together.cells} == {
         q["name"]: alone[q["name"]] for q in quantizers[:count]
     }
+
+
+def test_where_an_image_folder_lies_is_no_part_of_its_identity(tmp_path):
+    from PIL import Image
+
+    for folder in ("here", "there"):
+        for split in ("train", "test"):
+            (tmp_path / folder / split).mkdir(parents=True)
+            Image.new("RGB", (64, 64), "red" if split == "train" else "blue").save(tmp_path / folder / split / "a.png")
+    here, there = (
+        plan(data={"name": "folder", "image_size": 64, "params": {"root": str(tmp_path / folder)}}).cells[0]
+        for folder in ("here", "there")
+    )
+    assert here.id == there.id
+    assert here.unit.dataset.parameters["root"] != there.unit.dataset.parameters["root"]
+    assert str(tmp_path) not in str(here.unit.identity) + str(here.protocol)

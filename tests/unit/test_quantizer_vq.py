@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import Tensor
@@ -77,7 +79,7 @@ def test_a_codeword_that_is_never_used_stays_finite_and_shrinks() -> None:
         lengths.append(vq.codebook[1].norm().item())
     assert bool(torch.isfinite(vq.codebook).all())
     assert vq.codebook[0].tolist() == pytest.approx([-10, -10], abs=0.1)
-    assert all(later <= earlier * 1.000001 for earlier, later in zip(lengths, lengths[1:], strict=False))
+    assert all(later <= earlier * 1.000001 for earlier, later in pairwise(lengths))
 
 
 def test_one_step_from_the_default_start_moves_no_codeword_far() -> None:

@@ -55,7 +55,7 @@ def _as_json(plan: Plan, cached: set[str]) -> dict[str, Any]:
                 "backbone": cell.backbone_label,
                 "dataset": cell.dataset_label,
                 "seed": cell.unit.seed,
-                "component": asdict(cell.quantizer),
+                "component": cell.quantizer.identity,
                 "levels": [asdict(level.rate) for level in cell.levels],
                 "bits_per_image": _bits(cell),
                 "bits_per_pixel": None if cell.bits is None else float(cell.bits) / cell.unit.image_size**2,

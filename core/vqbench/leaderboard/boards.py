@@ -10,7 +10,7 @@ from vqbench.canonical import content_id
 from vqbench.errors import UsageError, closest
 from vqbench.leaderboard.notation import clean
 from vqbench.leaderboard.rate import Rate
-from vqbench.leaderboard.rows import BOARDS, BoardName, Row, RowMetric, make_rows, unfinished_cells
+from vqbench.leaderboard.rows import BOARDS, BoardName, Row, RowMetric, make_rows, row_keys, unfinished_cells
 from vqbench.leaderboard.variants import variants
 from vqbench.results import BrokenRecord, CellRecord, EnvironmentRecord
 
@@ -119,7 +119,10 @@ def make_leaderboard(
         UsageError: no board has the metric ``sort``.
     """
     records = list(records)
-    made = tuple(Board(name=name, groups=_groups(make_rows(records, name), name, sort)) for name in boards)
+    keys = row_keys(records)
+    made = tuple(
+        Board(name=name, groups=_groups(make_rows(records, name, keys=keys), name, sort)) for name in boards
+    )
     if sort is not None:
         known = dict.fromkeys(c.name for board in made for group in board.groups for c in group.columns)
         if known and sort not in known:

@@ -13,9 +13,10 @@ from vqbench.intervals import student_half_width
 from vqbench.leaderboard.rate import Rate, rate_of
 from vqbench.results import CellRecord, ComponentRecord, EnvironmentRecord, MetricRecord
 
-__all__ = ["BOARDS", "BoardName", "Row", "RowMetric", "SlotUsage", "make_rows", "unfinished_cells"]
+__all__ = ["BOARDS", "BoardName", "Row", "RowMetric", "SlotUsage", "make_rows", "row_keys", "unfinished_cells"]
 
 BoardName: TypeAlias = Literal["quality", "usage", "throughput"]
+ENCODER = json.JSONEncoder(sort_keys=True)  # not canonical_json: free-form parts of a record may hold NaN
 BOARDS: tuple[BoardName, ...] = ("quality", "usage", "throughput")
 
 
@@ -98,23 +99,27 @@ class Row:
         return f"{self.quantizer.label} × {self.backbone.label}"
 
 
-def make_rows(records: Iterable[CellRecord], board: BoardName) -> list[Row]:
+def make_rows(
+    records: Sequence[CellRecord], board: BoardName, *, keys: Sequence[Hashable] | None = None
+) -> list[Row]:
     """The rows of a board.
 
     Records share a row if they differ in nothing but the seed (and, for throughput, ran in one environment). What was
-    recorded twice for a seed counts once, with its newest numbers. A row needs one record that is ok.
+    recorded twice for a seed counts once, with its newest numbers. A row needs one record that is ok. ``keys`` are what
+    :func:`row_keys` gives, for whoever makes several boards.
     """
+    keys = row_keys(records) if keys is None else keys
     rows: dict[Hashable, tuple[Hashable, dict[int, list[CellRecord]]]] = {}
     unfinished: dict[Hashable, list[CellRecord]] = {}
-    records = list(records)
     done = {record.cell_id for record in records if record.status == "ok"}
-    for record in records:
-        key = _row_key(record)
+    for key, record in zip(keys, records, strict=True):
         if record.status == "ok":
             environment = record.environment.fingerprint if board == "throughput" and record.environment else None
             trained = _component_key(record.training.quantizer) if record.training else None
-            _, seeds = rows.setdefault((key, environment, trained), (key, {}))
-            seeds.setdefault(record.seed, []).append(record)
+            group = (key, environment, trained)
+            if group not in rows:
+                rows[group] = key, {}
+            rows[group][1].setdefault(record.seed, []).append(record)
         elif record.cell_id not in done:
             unfinished.setdefault(key, []).append(record)
     return [_row(seeds, _newest_by_cell(unfinished.get(key, ())), board) for key, seeds in rows.values()]
@@ -136,25 +141,25 @@ def _newest_by_cell(records: Iterable[CellRecord]) -> list[CellRecord]:
     return list(newest.values())
 
 
-def _row_key(record: CellRecord) -> Hashable:
-    return (
-        record.protocol,
-        record.revision,
-        record.image_size,
-        _component_key(record.quantizer),
-        _component_key(record.backbone),
-        _component_key(record.dataset),
-        _text(record.recipe),
-        rate_of(record.levels),
-    )
+def row_keys(records: Iterable[CellRecord]) -> list[Hashable]:
+    """For each record, what it shares with the records of its row: all that its numbers come from but the seed."""
+    return [
+        (
+            record.protocol,
+            record.revision,
+            record.image_size,
+            rate_of(record.levels),
+            ENCODER.encode(
+                [[c.id, c.version, c.label, c.parameters] for c in (record.quantizer, record.backbone, record.dataset)]
+                + [record.recipe]
+            ),
+        )
+        for record in records
+    ]
 
 
 def _component_key(component: ComponentRecord) -> Hashable:
-    return component.id, component.version, component.label, _text(component.parameters)
-
-
-def _text(value: object) -> str:
-    return json.dumps(value, sort_keys=True)  # not canonical_json: free-form parts of a record may hold NaN
+    return component.id, component.version, component.label, ENCODER.encode(component.parameters)
 
 
 def _row(seeds: Mapping[int, Sequence[CellRecord]], missing: Sequence[CellRecord], board: BoardName) -> Row:

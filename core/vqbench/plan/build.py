@@ -183,7 +183,8 @@ def _resolve(
 
 
 def _component(entry: Entry, parameters: Mapping[str, Any]) -> Component:
-    return Component(id=entry.id, version=entry.spec.version, parameters=dict(parameters))
+    local = tuple(parameter.name for parameter in entry.spec.parameters if parameter.local)
+    return Component(id=entry.id, version=entry.spec.version, parameters=dict(parameters), local=local)
 
 
 def _at(where: str, error: VQBenchError) -> VQBenchError:

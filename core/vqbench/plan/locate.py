@@ -6,7 +6,6 @@ from pathlib import Path
 
 from vqbench.catalog import Catalog
 from vqbench.errors import SuiteError
-from vqbench.specs import SuiteSpec
 
 __all__ = ["locate_suite"]
 
@@ -23,6 +22,4 @@ def locate_suite(name: str, catalog: Catalog) -> Path:
         if not path.is_file():
             raise SuiteError(f"There is no suite file {name}", hint="`vqbench list suites` shows the bundled suites.")
         return path
-    spec = catalog.get("suite", name).spec
-    assert isinstance(spec, SuiteSpec)
-    return spec.path
+    return catalog.suite(name).spec.path

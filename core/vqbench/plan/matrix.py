@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -19,11 +19,21 @@ PROTOCOL_VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Component:
-    """A component with its complete parameters: full id, the author's version, name → JSON value."""
+    """A component with its complete parameters: full id, the author's version, name → JSON value.
+
+    ``local`` names the parameters that only say where something lies on this machine.
+    """
 
     id: str
     version: int
     parameters: Mapping[str, Any]
+    local: tuple[str, ...] = ()
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What ids are made of, and what records keep."""
+        parameters = {name: value for name, value in self.parameters.items() if name not in self.local}
+        return {"id": self.id, "version": self.version, "parameters": parameters}
 
     @property
     def name(self) -> str:
@@ -64,7 +74,9 @@ class TrainUnit:
     @cached_property
     def identity(self) -> dict[str, Any]:
         """What the id is a hash of."""
-        return {"protocol": PROTOCOL_VERSION, **asdict(self)}
+        components = {kind: getattr(self, kind).identity for kind in ("quantizer", "backbone", "dataset")}
+        rest = ("revision", "image_size", "stride", "recipe", "seed", "objective")
+        return {"protocol": PROTOCOL_VERSION, **components, **{name: getattr(self, name) for name in rest}}
 
     @cached_property
     def id(self) -> str:
@@ -90,7 +102,7 @@ class Cell:
     @cached_property
     def id(self) -> str:
         """Content hash, 16 hexadecimal digits."""
-        return content_id({"unit": self.unit.id, "quantizer": asdict(self.quantizer)})
+        return content_id({"unit": self.unit.id, "quantizer": self.quantizer.identity})
 
     @cached_property
     def protocol(self) -> dict[str, Any]:
@@ -98,7 +110,7 @@ class Cell:
         unit = self.unit
         return {
             "version": PROTOCOL_VERSION,
-            "dataset": asdict(unit.dataset),
+            "dataset": unit.dataset.identity,
             "revision": unit.revision,
             "image_size": unit.image_size,
             "images_seen": unit.recipe["steps"] * unit.recipe["batch_size"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -19,7 +19,7 @@ __all__ = [
     "TrainingRecord",
 ]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 1
 Status: TypeAlias = Literal["ok", "failed", "timeout", "out_of_memory", "unavailable", "interrupted"]
 IDENTIFIER = r"^[0-9a-f]{16}$"
 

@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-__all__ = ["has_nvidia_gpu", "oom_kills", "usable_cores"]
+__all__ = ["has_nvidia_gpu", "memory_bytes", "oom_kills", "usable_cores"]
 
 CGROUPS = Path("/sys/fs/cgroup")
 
@@ -20,9 +20,15 @@ def usable_cores() -> int:
     return max(cores, 1)
 
 
+def memory_bytes() -> int:
+    """The machine's memory."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
 def has_nvidia_gpu() -> bool:
-    """Whether an NVIDIA driver shows a device; torch is asked later, by the workers."""
-    return any(Path("/dev").glob("nvidia[0-9]*"))
+    """Whether an NVIDIA driver shows a device that is not hidden; torch is asked later, by the workers."""
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    return not hidden and any(Path("/dev").glob("nvidia[0-9]*"))
 
 
 def oom_kills() -> int:

@@ -35,7 +35,7 @@ FOLDER = DatasetSpec(
     summary="a folder of image files, with train/ and test/ (or val/), or split by a hash of the file names",
     revision=folder_revision,
     parameters=(
-        Parameter(name="root", type="str", default="", summary="the folder; must be set"),
+        Parameter(name="root", type="str", default="", summary="the folder; must be set", local=True),
         Parameter(name="seed", type="int", default=0, minimum=0, summary="of the split and of the choice of images"),
         Parameter(
             name="test_fraction",

@@ -1,0 +1,55 @@
+"""What earlier runs have left that need not be done again; decided without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vqbench.errors import RecordError
+from vqbench.plan import Component, Plan, TrainUnit
+from vqbench.results import BrokenRecord, CellRecord, ResultsFolder
+
+__all__ = ["Cached", "is_trained", "satisfies", "what_is_cached"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cached:
+    """``cells`` and ``units`` are ids: cells with a good record, units trained to their end; ``broken`` records are neither."""
+
+    cells: frozenset[str]
+    units: frozenset[str]
+    broken: tuple[BrokenRecord, ...]
+
+
+def what_is_cached(plan: Plan, folder: ResultsFolder) -> Cached:
+    """Read the plan's records and look at its checkpoints."""
+    cells: set[str] = set()
+    broken: list[BrokenRecord] = []
+    for cell in plan.cells:
+        try:
+            record = folder.read(cell.id)
+        except RecordError as error:
+            broken.append(BrokenRecord(path=folder.record_path(cell.id), reason=str(error)))
+        else:
+            if satisfies(record, plan.metrics):
+                cells.add(cell.id)
+    units = frozenset(unit.id for unit in plan.units if is_trained(unit, folder))
+    return Cached(cells=frozenset(cells), units=units, broken=tuple(broken))
+
+
+def satisfies(record: CellRecord | None, metrics: Sequence[Component]) -> bool:
+    """Whether a record has all of these metrics in their current versions; a failed one never does."""
+    return (
+        record is not None
+        and record.status == "ok"
+        and all(
+            metric.name in record.metrics and record.metrics[metric.name].version == metric.version
+            for metric in metrics
+        )
+    )
+
+
+def is_trained(unit: TrainUnit, folder: ResultsFolder) -> bool:
+    """Whether a unit has a checkpoint of its last step. Whether that is sound, the worker that loads it finds out."""
+    step = folder.checkpoint_path(unit.id) / f"step-{unit.recipe['steps']:08d}"
+    return (step / "tokenizer.safetensors").is_file()
