@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+
 from vqbench import Backbone, BackboneSpec, LevelShape, ParameterError
 from vqbench_plugins.backbones import BACKBONES
 
@@ -41,7 +42,8 @@ def quantize(latents: Tensor, level: LevelShape) -> Tensor:
 
 def values_of(backbone: Backbone, images: Tensor) -> list[Tensor]:
     """Values of all levels, as a tokenizer makes them."""
-    features, values = backbone.encode(images), list[Tensor]()
+    features = backbone.encode(images)
+    values: list[Tensor] = []
     for i, level in enumerate(backbone.levels):
         latents = features[0] if i == 0 else backbone.fuse(i, features[i], values)
         values.append(quantize(latents, level))
@@ -65,7 +67,7 @@ def test_latents_and_images_have_the_promised_shapes(
     with torch.no_grad():
         features = backbone.encode(images)
         assert len(features) == count
-        values = list[Tensor]()
+        values: list[Tensor] = []
         for i, level in enumerate(levels):
             latents = features[0] if i == 0 else backbone.fuse(i, features[i], values)
             grid = image_size // level.stride
@@ -111,7 +113,6 @@ def test_every_parameter_learns_through_the_values(spec: BackboneSpec, count: in
     images = torch.rand(2, 3, 32, 32)
     (backbone.decode(values_of(backbone, images)) - images).square().sum().backward()
     idle = [name for name, p in backbone.named_parameters() if p.grad is None or not p.grad.any()]
-    # in ViT at initialisation, keys' biases shift all logits of a query alike: no gradient but for rounding
     assert not idle
 
 
@@ -196,9 +197,7 @@ def test_bf16_autocast_gives_float32_images_close_to_full_precision(spec: Backbo
 def test_the_graph_has_no_breaks(spec: BackboneSpec) -> None:
     backbone = build(spec, 32, pyramid(8, 2)).eval()
     images = torch.rand(1, 3, 32, 32)
-    compiled = torch.compile(
-        lambda x: backbone.decode(values_of(backbone, x)), fullgraph=True, backend="eager"
-    )
+    compiled = torch.compile(lambda x: backbone.decode(values_of(backbone, x)), fullgraph=True, backend="eager")
     with torch.no_grad():
         torch.testing.assert_close(compiled(images), backbone.decode(values_of(backbone, images)))
 
@@ -216,8 +215,9 @@ def test_presets_build_and_learn(spec: BackboneSpec) -> None:
         return torch.nn.functional.mse_loss(backbone.decode(backbone.encode(images)), images)
 
     before = error().item()
-    for _ in range(60):
+    for _ in range(40):
         optimiser.zero_grad()
         error().backward()
         optimiser.step()
+    print(before, error().item())
     assert error().item() < 0.1 * before

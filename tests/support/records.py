@@ -92,16 +92,21 @@ def make_record(
     )
     recipe = dict(recipe or {"steps": 1000, "lr": 1e-3})
     details = {"version": 1, "dataset": dataset.id, "image_size": image_size, "images_seen": images_seen}
-    parts = [quantizer.model_dump(), backbone.model_dump(), details, recipe, seed, [list(map(str, lv)) for lv in levels]]
+    parts = [
+        quantizer.model_dump(),
+        backbone.model_dump(),
+        details,
+        recipe,
+        seed,
+        [list(map(str, lv)) for lv in levels],
+    ]
     rates = [LevelRate(height=side, width=side, codebook_sizes=sizes) for side, sizes in levels]
     bits = float(Bits.of(rates)) if all(sizes for _, sizes in levels) else None
     values: dict[str, MetricRecord] = {}
     for name, value in ({} if failure else {"psnr": 25.0} if metrics is None else metrics).items():
         unit, better, board = UNITS.get(name, ("", "higher", "quality"))
         values[name] = (
-            value
-            if isinstance(value, MetricRecord)
-            else metric(value, 0.5, unit=unit, better=better, board=board)  # type: ignore[arg-type]
+            value if isinstance(value, MetricRecord) else metric(value, 0.5, unit=unit, better=better, board=board)  # type: ignore[arg-type]
         )
     status = failure[0] if failure else "ok"
     fields: dict[str, Any] = {

@@ -80,7 +80,9 @@ class NoisyVQ(Quantizer):
             return Quantized(value=value, codes=codes)
         with torch.no_grad():
             one_hot = F.one_hot(codes.flatten(), len(self.codebook)).float()
-            mean = one_hot.T @ flat.reshape(-1, self.latent_channels) / one_hot.sum(dim=0)[:, None].clamp(min=1)
+            mean = (
+                one_hot.T @ flat.reshape(-1, self.latent_channels) / one_hot.sum(dim=0)[:, None].clamp(min=1)
+            )
             used = one_hot.sum(dim=0)[:, None] > 0
             self.codebook.lerp_(torch.where(used, mean, self.codebook), 0.1)
             self.seen += 1

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from vqbench import LevelShape, ParameterError
 from vqbench_plugins.backbones import BACKBONES
 from vqbench_plugins.backbones.geometry import check_levels, doublings, split_depth, stage_multipliers

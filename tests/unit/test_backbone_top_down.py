@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor, nn
+
 from vqbench import TensorError
 from vqbench_plugins.backbones.pixels import from_images, to_images
 from vqbench_plugins.backbones.top_down import TopDown

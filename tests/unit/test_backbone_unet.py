@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+
 from vqbench import LevelShape
 from vqbench_plugins.backbones.specs import UNET
 from vqbench_plugins.backbones.unet import UNet

@@ -8,6 +8,7 @@ import pytest
 import torch
 from timm.models.vision_transformer import Block
 from torch import nn
+
 from vqbench import LevelShape, TensorError
 from vqbench_plugins.backbones.specs import VIT
 from vqbench_plugins.backbones.vit import ViT

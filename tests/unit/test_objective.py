@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 from torch import nn
+
 from vqbench.errors import ParameterError, PluginError, TensorError, UnavailableError, VQBenchError
 from vqbench.interfaces import Loss, ParameterGroup, Quantized
 from vqbench.plan import Recipe
@@ -72,10 +73,10 @@ class TestReconstruction:
 
     def test_unknown_weight_names_the_losses_there_are(self):
         objective = Objective(Recipe(loss_weights={"comit": 2.0}), "reconstruction")
-        with pytest.raises(ParameterError, match=r"'comit', expected one of commit, kl.*Did you mean 'commit'"):
-            objective.check_weights(
-                output(Y, {"commit": element_mean(0.3), "kl": image_sum(1.0)}).quantized
-            )
+        with pytest.raises(
+            ParameterError, match=r"'comit', expected one of commit, kl.*Did you mean 'commit'"
+        ):
+            objective.check_weights(output(Y, {"commit": element_mean(0.3), "kl": image_sum(1.0)}).quantized)
         Objective(Recipe(loss_weights={"kl": 2.0}), "reconstruction").check_weights(
             output(Y, {}, {"kl": image_sum(1.0)}).quantized
         )
@@ -119,7 +120,7 @@ class TestElbo:
             torch.testing.assert_close(of_rescaled, of_plain * 2 * variance / D)
 
     def test_element_means_are_refused(self):
-        with pytest.raises(VQBenchError, match="'commit'.*element_mean.*image_sum"):
+        with pytest.raises(VQBenchError, match=r"'commit'.*element_mean.*image_sum"):
             Objective(Recipe(), "elbo")(X, output(Y, {"commit": element_mean(1.0)}))
 
     def test_is_computed_in_float32_under_autocast(self):
@@ -173,14 +174,14 @@ class TestAdversarialTerm:
 class TestAdversary:
     def test_published_discriminator_for_256_pixels(self):
         with torch.device("meta"):
-            discriminator = PatchDiscriminator.for_images(256)
+            discriminator = PatchDiscriminator.for_images(256).eval()
             assert discriminator(torch.empty(1, 3, 256, 256)).shape == (1, 1, 2, 2)
         assert sum(p.numel() for p in discriminator.parameters()) == 95_892_961
 
     @pytest.mark.parametrize(("size", "strided"), [(8, 1), (16, 2), (32, 3), (48, 3), (64, 4), (128, 5)])
     def test_fewer_layers_for_smaller_images(self, size, strided):
         with torch.device("meta"):
-            discriminator = PatchDiscriminator.for_images(size)
+            discriminator = PatchDiscriminator.for_images(size).eval()
             logits = discriminator(torch.empty(1, 3, size, size))
         convs = [m for m in discriminator if isinstance(m, nn.Conv2d)]
         assert [c.stride for c in convs].count((2, 2)) == strided
@@ -215,7 +216,9 @@ class TestAdversary:
         before = [p.grad.clone() for p in adversary.discriminator.parameters()]
         adversary.generator_loss(fakes * 2 - 1).backward()
         assert fakes.grad.abs().sum() > 0
-        assert all(torch.equal(a, p.grad) for a, p in zip(before, adversary.discriminator.parameters(), strict=True))
+        assert all(
+            torch.equal(a, p.grad) for a, p in zip(before, adversary.discriminator.parameters(), strict=True)
+        )
         assert all(p.requires_grad for p in adversary.discriminator.parameters())
 
 
@@ -236,7 +239,10 @@ class TestSchedule:
         a, b = nn.Parameter(torch.ones(1)), nn.Parameter(torch.ones(1))
         recipe = Recipe(lr=0.1, weight_decay=0.5, schedule="constant", betas=[0.5, 0.6])
         optimizer = make_optimizer(
-            [ParameterGroup(parameters=[a], weight_decay=True), ParameterGroup(parameters=[b], lr_scale=10.0)],
+            [
+                ParameterGroup(parameters=[a], weight_decay=True),
+                ParameterGroup(parameters=[b], lr_scale=10.0),
+            ],
             recipe,
         )
         set_learning_rate(optimizer, recipe, 0)

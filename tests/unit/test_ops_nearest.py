@@ -111,8 +111,35 @@ def test_a_vector_midway_goes_to_the_lower_index(dim: int) -> None:
     assert nearest_codeword(torch.full((1, dim), 2.0), codebook).tolist() == [0]
 
 
+def test_decisions_closer_than_float32_are_made_in_float64(monkeypatch: pytest.MonkeyPatch) -> None:
+    decided = 0
+    decide = affine._Codewords.decide
+
+    def counting(self: affine._Codewords, block: Tensor, *rest: Any) -> Tensor:
+        nonlocal decided
+        decided += len(block)
+        return decide(self, block, *rest)
+
+    monkeypatch.setattr(affine._Codewords, "decide", counting)
+    # a fine two-dimensional codebook: for a good part of the rows float32 cannot tell the winner
+    codebook = torch.randn(20000, 2, generator=seeded(0))
+    vectors = torch.randn(300, 2, generator=seeded(1))
+    assert torch.equal(nearest_codeword(vectors, codebook), euclidean(vectors, codebook).argmin(dim=1))
+    assert decided > 30
+    for beta in (0.0, 1.0, 30.0):
+        decided = 0
+        log_variances = torch.randn(300, 2, generator=seeded(2)) - 8
+        found = nearest_gaussian(vectors, log_variances, codebook, beta=beta)
+        assert torch.equal(found, energies(vectors, log_variances, codebook, beta).argmin(dim=1))
+        assert decided > 30
+
+
+@pytest.mark.parametrize("columns", [100, 16384])
 @pytest.mark.parametrize("dim", [1, 16])
-def test_a_standard_posterior_scores_all_codewords_alike(dim: int) -> None:
+def test_a_standard_posterior_scores_all_codewords_alike(
+    monkeypatch: pytest.MonkeyPatch, dim: int, columns: int
+) -> None:
+    monkeypatch.setattr(affine, "TILE_COLUMNS", columns)
     codebook = torch.randn(3000, dim, generator=seeded(0))
     zeros = torch.zeros(20, dim)
     assert nearest_gaussian(zeros, zeros, codebook, beta=1.0).tolist() == [0] * 20

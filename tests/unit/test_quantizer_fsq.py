@@ -112,6 +112,13 @@ def test_the_published_example(bound: str) -> None:
     assert out.codes.item() == 10
 
 
+def test_a_value_midway_between_levels_goes_to_the_even_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    fsq = FSQ([9]).eval()
+    monkeypatch.setattr(fsq, "bounded", lambda latents: latents)
+    codes = fsq(torch.tensor([-1.5, -0.5, 0.5, 1.5, 2.5]).reshape(1, 1, 1, 5)).codes
+    assert codes.flatten().tolist() == [4 - 2, 4, 4, 4 + 2, 4 + 2]
+
+
 @pytest.mark.parametrize(
     ("levels", "bound", "message"),
     [

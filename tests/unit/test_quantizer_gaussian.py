@@ -72,6 +72,9 @@ def test_outer_multipliers_stay_in_their_range_and_the_common_one_is_free() -> N
 
 
 def test_evaluation_leaves_the_multipliers_alone() -> None:
+    tdc = TDC(4.0).eval()
+    tdc(torch.tensor([[0.0, 20.0]]))
+    assert tdc.lam.item() == tdc.lam_min.item() == tdc.lam_max.item() == 1.0
     vae = GaussianVAE(channels=4, dim=2, target_bits=1.0).eval()
     out = vae(latents(2, 8, 3, 3))
     assert vae.tdc is not None

@@ -6,9 +6,10 @@ import dataclasses
 
 import pytest
 import torch
+from torch import nn
 from toy_components import Convs, Gauss, NoisyVQ, Rounded
 from toy_unit import toy_catalog, toy_cell, toy_unit
-from torch import nn
+
 from vqbench import LevelShape, Quantized, StepClock
 from vqbench.errors import PluginError, TensorError
 from vqbench.worker.build import build_dataset, build_tokenizer, convert
@@ -77,7 +78,7 @@ class TestChecks:
         ids=["number", "both channels", "latent channels"],
     )
     def test_quantizers_that_do_not_fit_the_backbone(self, quantizers):
-        with pytest.raises(TensorError, match="quantizer"):
+        with pytest.raises(TensorError, match="uantizer"):
             Tokenizer(Convs(SIZE, TWO, 4), quantizers)
 
     @pytest.mark.parametrize(

@@ -32,17 +32,17 @@ def plan(selection: Selection, catalog_options: CatalogOptions, as_json: bool) -
       vqbench plan quickstart --json | jq '.cells[].bits_per_image'
     """
     from vqbench.results import ResultsFolder
-    from vqbench.run.cache import cached_cells
+    from vqbench.run.cached import what_is_cached
 
     made = selection.plan(catalog_options)
-    cached = cached_cells(made, ResultsFolder(selection.results, made.suite))
+    cached = what_is_cached(made, ResultsFolder(selection.results, made.suite)).cells
     if as_json:
         echo_json(_as_json(made, cached))
     else:
         click.echo(_as_text(made, cached), nl=False)
 
 
-def _as_json(plan: Plan, cached: set[str]) -> dict[str, Any]:
+def _as_json(plan: Plan, cached: frozenset[str]) -> dict[str, Any]:
     return {
         "suite": plan.suite,
         "metrics": [metric.id for metric in plan.metrics],
@@ -74,7 +74,7 @@ def _bits(cell: Cell) -> int | float | None:
     return cell.bits.twos if cell.bits.odd == 1 else float(cell.bits)
 
 
-def _as_text(plan: Plan, cached: set[str]) -> str:
+def _as_text(plan: Plan, cached: frozenset[str]) -> str:
     order = {unit.id: index for index, unit in enumerate(plan.units, 1)}
     headers = ["quantizer", "backbone", "dataset", "seed", "bits/image", "tokens × codebook", "trained as", "state"]
     rows = [

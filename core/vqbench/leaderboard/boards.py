@@ -120,9 +120,7 @@ def make_leaderboard(
     """
     records = list(records)
     keys = row_keys(records)
-    made = tuple(
-        Board(name=name, groups=_groups(make_rows(records, name, keys=keys), name, sort)) for name in boards
-    )
+    made = tuple(Board(name=name, groups=_groups(make_rows(records, name, keys=keys), name, sort)) for name in boards)
     if sort is not None:
         known = dict.fromkeys(c.name for board in made for group in board.groups for c in group.columns)
         if known and sort not in known:

@@ -99,9 +99,7 @@ class Row:
         return f"{self.quantizer.label} × {self.backbone.label}"
 
 
-def make_rows(
-    records: Sequence[CellRecord], board: BoardName, *, keys: Sequence[Hashable] | None = None
-) -> list[Row]:
+def make_rows(records: Sequence[CellRecord], board: BoardName, *, keys: Sequence[Hashable] | None = None) -> list[Row]:
     """The rows of a board.
 
     Records share a row if they differ in nothing but the seed (and, for throughput, ran in one environment). What was

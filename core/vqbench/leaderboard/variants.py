@@ -38,14 +38,15 @@ def variants(rows: Sequence[Row]) -> dict[int, str]:
 def _settings(row: Row) -> dict[str, Any]:
     """Everything that a row's numbers come from, most telling first."""
     trained = row.trained_as
+    own = trained.parameters if trained else {}
     return {
         "quantizer": row.quantizer.id,
         **row.quantizer.parameters,
         "backbone": row.backbone.id,
         **{f"backbone.{key}": value for key, value in row.backbone.parameters.items()},
         **row.recipe,
-        "trained as": trained.id if trained else "unknown",
-        **{f"trained.{key}": value for key, value in (trained.parameters if trained else {}).items()},
+        "trained as": trained.id if trained and trained.id != row.quantizer.id else "itself",
+        **{f"trained.{key}": value for key, value in own.items() if row.quantizer.parameters.get(key) != value},
         "version": row.quantizer.version,
         "backbone.version": row.backbone.version,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self, TextIO
@@ -84,9 +85,9 @@ class BarDisplay:
             self._update_overall()
 
     def on_done(self, task: Task) -> None:
-        seconds = self._bars.tasks[self._bars.task_ids.index(self._running[task.id].bar)].elapsed
+        seconds = time.monotonic() - self._running[task.id].began
         self._end(task)
-        self._line("done", printable(task.job.name) + (f": {duration(seconds)}" if seconds is not None else ""))
+        self._line("done", f"{printable(task.job.name)}: {duration(seconds)}")
 
     def on_failure(self, task: Task, failure: Failure) -> None:
         word, _, text = describe_failure(task, failure, started=task.id in self._running)
@@ -123,5 +124,6 @@ class _JobBar:
 
     def __init__(self, bar: TaskID) -> None:
         self.bar = bar
+        self.began = time.monotonic()
         self.stage = "start"
         self.fraction = 0.0

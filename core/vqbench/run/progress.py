@@ -6,7 +6,6 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Protocol, Self, TextIO
 
@@ -22,8 +21,14 @@ STEADY_FRACTION = 0.1
 STOPPING = "Stopping: the workers save what they have. Interrupt again to kill them."
 
 
-class Display(Listener, AbstractContextManager["Display"], Protocol):
+class Display(Listener, Protocol):
     """Is entered around a run and told what happens in it."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
 
     def begin(self, tasks: Sequence[Task], *, cached: int) -> None:
         """These tasks are about to run; ``cached`` cells are already there."""

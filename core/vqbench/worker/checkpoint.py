@@ -17,7 +17,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -300,18 +300,21 @@ def load_tokenizer(
         path = newest
     checkpoint = read_checkpoint(path)
     catalog = Catalog.load(CatalogOptions.from_environment()) if catalog is None else catalog
-    for kind, component in (
-        ("quantizer", checkpoint.unit.quantizer),
-        ("backbone", checkpoint.unit.backbone),
-    ):
-        _check_component(kind, component, catalog, checkpoint.path)
-    tokenizer = build_tokenizer(checkpoint.unit, catalog)
+    unit = replace(
+        checkpoint.unit,
+        quantizer=_complete("quantizer", checkpoint.unit.quantizer, catalog, checkpoint.path),
+        backbone=_complete("backbone", checkpoint.unit.backbone, catalog, checkpoint.path),
+    )
+    tokenizer = build_tokenizer(unit, catalog)
     load_weights(tokenizer, checkpoint.tensors, checkpoint.path)
     return tokenizer.to(device).eval()
 
 
-def _check_component(kind: str, component: Component, catalog: Catalog, path: Path) -> None:
-    """A stranger's file may name any component; its parameters must be ones that a suite could have."""
+def _complete(kind: str, component: Component, catalog: Catalog, path: Path) -> Component:
+    """The component as a suite would have it: a stranger's file may name any, with any parameters.
+
+    Parameters that only say where something lies are not in the file and take their defaults.
+    """
     if "/" not in component.id:
         raise damaged(path, got=f"{kind} {component.id!r}", expected="a full id, plugin/name")
     entry = catalog.get(kind, component.id)
@@ -326,8 +329,11 @@ def _check_component(kind: str, component: Component, catalog: Catalog, path: Pa
         complete = resolve_parameters(entry.spec, component.parameters)
     except ParameterError as error:
         raise damaged(path, got=f"{kind} {component.id!r}: {error}") from None
-    if complete != component.parameters:
+    local = tuple(parameter.name for parameter in entry.spec.parameters if parameter.local)
+    whole = replace(component, parameters=complete, local=local)
+    if whole.identity != component.identity:
         raise damaged(path, got=f"incomplete parameters of {kind} {component.id!r}")
+    return whole
 
 
 def _first_problem(error: Exception) -> str:

@@ -193,10 +193,8 @@ class Tokenizer(nn.Module):
         latents: list[Tensor] = []
         quantized: list[Quantized] = []
         for level in range(min(depth + 1, len(self.levels))):
-            if level == 0:
-                latent = features[0]
-            else:
-                latent = self.backbone.fuse(level, features[level], [q.value for q in quantized])
+            values = [q.value for q in quantized]
+            latent = self.backbone.fuse(level, features[level], values) if level else features[0]
             self._check_map("latent", self.backbone, level, latent, len(images))
             latents.append(latent.float())
             if level < depth:

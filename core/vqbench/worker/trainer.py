@@ -141,7 +141,9 @@ class _Training:
                     self.done += 1
                     between_steps = True
                     now = time.monotonic()
-                    if now - last_save >= checkpoint_seconds and self.done < self.recipe.steps:
+                    if self.done == self.recipe.steps:
+                        break
+                    if now - last_save >= checkpoint_seconds:
                         self._save()
                         last_save = time.monotonic()
                     if now - last_report >= REPORT_SECONDS:

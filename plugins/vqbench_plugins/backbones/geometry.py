@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from vqbench.errors import ParameterError
 from vqbench.specs import LevelShape
@@ -27,7 +28,7 @@ def check_levels(image_size: int, levels: Sequence[LevelShape]) -> None:
                 expected="1, 2, 4, 8, 16 …",
                 hint="Choose a power of two as the base stride and as every relative_stride.",
             )
-    if any(coarse <= fine for coarse, fine in zip(strides, strides[1:], strict=False)):
+    if any(coarse <= fine for coarse, fine in pairwise(strides)):
         raise ParameterError(
             "levels do not run from coarse to fine",
             got=f"strides {strides}",

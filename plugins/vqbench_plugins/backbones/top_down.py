@@ -35,7 +35,9 @@ class TopDown(nn.Module):
             raise TensorError("no such level to fuse", got=level, expected=f"1 to {len(self.fusions)}")
         if len(values) != level:
             raise TensorError(
-                f"level {level} is fused with the values of the coarser levels", got=f"{len(values)} values", expected=level
+                f"level {level} is fused with the values of the coarser levels",
+                got=f"{len(values)} values",
+                expected=level,
             )
         upsampled: Tensor = self.upsamplers[level - 1](self._state(values))
         latents: Tensor = self.fusions[level - 1](features, upsampled)

@@ -1,7 +1,7 @@
 """The SD3-style convolutional autoencoder, an hourglass without encoder-to-decoder skips.
 
-Source: Xu et al., "Vector quantization using Gaussian variational autoencoder" (repository ``tongdaxu/VQ-VAE-from-Gaussian-VAE``):
-the autoencoder of Stable Diffusion 3 with the mid-block attention removed.
+Source: Xu et al., "Vector quantization using Gaussian variational autoencoder" (repository
+``tongdaxu/VQ-VAE-from-Gaussian-VAE``): the autoencoder of Stable Diffusion 3 with the mid-block attention removed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class _Stages:
 
     def blocks(self, channels_in: int, stage: int, count: int) -> nn.Sequential:
         """``count`` residual blocks of a stage, each followed by attention where the stage attends."""
-        channels, layers = self.channels[stage], list[nn.Module]()
+        channels = self.channels[stage]
+        layers: list[nn.Module] = []
         for i in range(count):
             layers.append(ResidualBlock(channels if i else channels_in, channels, self.groups))
             if self.attends[stage]:
@@ -51,7 +52,9 @@ class _Stages:
     def out(self, stage: int, channels_out: int) -> nn.Sequential:
         """Norm, SiLU, 3×3 conv."""
         channels = self.channels[stage]
-        return nn.Sequential(normalise(channels, self.groups), nn.SiLU(), nn.Conv2d(channels, channels_out, 3, padding=1))
+        return nn.Sequential(
+            normalise(channels, self.groups), nn.SiLU(), nn.Conv2d(channels, channels_out, 3, padding=1)
+        )
 
 
 class UNet(Backbone):
@@ -113,9 +116,10 @@ class UNet(Backbone):
         at = [doublings(level.stride, stem_stride) for level in levels]  # stage of each level, coarse to fine
         self.encoder = _Encoder(stages, encoder_blocks, taps=at[1:], latent_channels=levels[0].latent_channels)
         self.decoder = _Decoder(stages, decoder_blocks, last=at[-1], code_channels=levels[-1].code_channels)
+        taps = [(level, widths[stage]) for level, stage in zip(levels, at, strict=True)]
         self.top_down = TopDown(
-            (_StateUpsampler(coarse, fine, widths[stage]) for (coarse, fine), stage in zip(pairwise(levels), at[1:], strict=True)),
-            (_Fusion(fine, widths[stage], norm_groups) for fine, stage in zip(levels[1:], at[1:], strict=True)),
+            (_StateUpsampler(coarse, fine, width) for (coarse, _), (fine, width) in pairwise(taps)),
+            (_Fusion(fine, width, norm_groups) for fine, width in taps[1:]),
         )
 
     def encode(self, images: Tensor) -> list[Tensor]:
@@ -130,9 +134,9 @@ class UNet(Backbone):
 
     @property
     def last_layer(self) -> nn.Parameter:
-        conv = self.decoder.out[-1]
-        assert isinstance(conv, nn.Conv2d)
-        return conv.weight
+        weight = self.decoder.out[-1].weight
+        assert isinstance(weight, nn.Parameter)
+        return weight
 
 
 class _Encoder(nn.Module):
@@ -157,7 +161,8 @@ class _Encoder(nn.Module):
         self.out = stages.out(last, latent_channels)
 
     def forward(self, pixels: Tensor) -> list[Tensor]:
-        x, outputs = self.stem(pixels), list[Tensor]()
+        x = self.stem(pixels)
+        outputs: list[Tensor] = []
         for stage in self.stages:
             x = stage(x)
             outputs.append(x)

@@ -106,7 +106,9 @@ class ViT(Backbone):
 
     @property
     def last_layer(self) -> nn.Parameter:
-        return self.decoder.unpatchify.linear.weight
+        weight = self.decoder.unpatchify.linear.weight
+        assert isinstance(weight, nn.Parameter)
+        return weight
 
 
 class _Encoder(nn.Module):
@@ -120,7 +122,8 @@ class _Encoder(nn.Module):
         self.ln_pre = nn.LayerNorm(trunk.width)
         self.stages = nn.ModuleList(trunk.blocks(blocks) for blocks in split_depth(depth, len(levels)))
         self.merges = nn.ModuleList(
-            PatchMerge(trunk.width, trunk.width, coarse.stride // fine.stride) for fine, coarse in pairwise(fine_to_coarse)
+            PatchMerge(trunk.width, trunk.width, coarse.stride // fine.stride)
+            for fine, coarse in pairwise(fine_to_coarse)
         )
         self.ln_post = nn.LayerNorm(trunk.width)
         self.head = nn.Linear(trunk.width, levels[0].latent_channels)
@@ -128,7 +131,7 @@ class _Encoder(nn.Module):
 
     def forward(self, pixels: Tensor) -> list[Tensor]:
         x = self.ln_pre(self.positions(self.patchify(pixels)))
-        taps = list[Tensor]()
+        taps: list[Tensor] = []
         for stage, merge, grid in zip(self.stages, self.merges, self.grids, strict=False):
             taps.append(to_map(stage(x), grid, grid))
             x = merge(taps[-1])

@@ -19,7 +19,8 @@ def to_tokens(maps: Tensor) -> Tensor:
 
 def to_map(tokens: Tensor, height: int, width: int) -> Tensor:
     """``(B, h·w, C)`` to ``(B, C, h, w)``, row-major."""
-    return tokens.transpose(1, 2).unflatten(2, (height, width))
+    batch, _, channels = tokens.shape
+    return tokens.transpose(1, 2).reshape(batch, channels, height, width)
 
 
 def transformer(width: int, heads: int, mlp_ratio: int, depth: int) -> nn.Sequential:
