@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 __all__ = ["Json", "canonical_json", "content_id"]
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 
 def canonical_json(value: object) -> str:

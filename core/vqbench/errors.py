@@ -49,13 +49,9 @@ class VQBenchError(Exception):
     ``str(error)`` joins them: ``what: got …, expected …. hint``.
     """
 
-    def __init__(
-        self, what: str, *, got: object = None, expected: object = None, hint: str | None = None
-    ) -> None:
+    def __init__(self, what: str, *, got: object = None, expected: object = None, hint: str | None = None) -> None:
         self.what, self.got, self.expected, self.hint = what, got, expected, hint
-        details = [
-            f"{word} {value}" for word, value in (("got", got), ("expected", expected)) if value is not None
-        ]
+        details = [f"{word} {value}" for word, value in (("got", got), ("expected", expected)) if value is not None]
         message = what + (f": {', '.join(details)}" if details else "")
         if hint:
             message += ("" if message.endswith((".", "?", "!")) else ".") + f" {hint}"
@@ -65,9 +61,7 @@ class VQBenchError(Exception):
         return _rebuild, (type(self), self.what, self.got, self.expected, self.hint)
 
 
-def _rebuild(
-    kind: type[VQBenchError], what: str, got: object, expected: object, hint: str | None
-) -> VQBenchError:
+def _rebuild(kind: type[VQBenchError], what: str, got: object, expected: object, hint: str | None) -> VQBenchError:
     return kind(what, got=got, expected=expected, hint=hint)
 
 

@@ -1,8 +1,8 @@
 """The hooks a plugin may implement.
 
-A plugin is a module (or object) that an entry point of group ``vqbench`` names. It implements any of these hooks, each of which
-returns descriptors (:mod:`vqbench.specs`), and states the API it was written for as ``VQBENCH_API = 1``. Its module must be light:
-import torch in the targets, not in the plugin. A plugin is code the user chose to install; vqbench does not confine it.
+A plugin is a module (or object) that an entry point of group ``vqbench`` names. It implements any of these hooks, each of
+which returns descriptors (:mod:`vqbench.specs`), and states the API it was written for as ``VQBENCH_API = 1``. Its module must
+be light: import torch in the targets, not in the plugin. A plugin is code the user chose to install; vqbench does not confine it.
 """
 
 from __future__ import annotations

@@ -41,9 +41,7 @@ class Bits:
     @classmethod
     def of(cls, levels: Iterable[LevelRate]) -> Bits:
         """The bits per image of a tokenizer with these levels."""
-        return reduce(
-            cls.__add__, (cls._power(k, lv.positions) for lv in levels for k in lv.codebook_sizes), cls(0)
-        )
+        return reduce(cls.__add__, (cls._power(k, lv.positions) for lv in levels for k in lv.codebook_sizes), cls(0))
 
     @classmethod
     def whole(cls, bits: int) -> Bits:

@@ -105,9 +105,15 @@ def test_a_job_over_its_time_may_save_and_is_a_timeout(tmp_path: Path) -> None:
     assert listener.ended("done") == ["b"]
 
 
-def test_a_deaf_job_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vqbench.run.handle.SECONDS_TO_EXIT", 0.3)
-    listener = execute([task("a", "hang_in_c", folder=tmp_path)], tmp_path, timeout=1.0)
+def test_a_job_that_does_not_report_is_interrupted_all_the_same(tmp_path: Path) -> None:
+    began = time.monotonic()
+    assert execute([task("a", "sleep", folder=tmp_path)], tmp_path, timeout=0.5).failures["a"].status == "timeout"
+    assert (tmp_path / "a.saved").exists()
+    assert time.monotonic() - began < 9.5  # less than the grace
+
+
+def test_a_deaf_job_is_killed(tmp_path: Path) -> None:
+    listener = execute([task("a", "hang_in_c", folder=tmp_path)], tmp_path, timeout=1.0, grace=0.3)
     assert listener.failures["a"].status == "timeout"
     assert not is_alive(int((tmp_path / "a.pid").read_text()))
     assert wait_until(lambda: not is_alive(int((tmp_path / "a.child").read_text())))

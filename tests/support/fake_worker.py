@@ -163,12 +163,29 @@ def print_without_end(job: FakeJob, report: Report, threads: int) -> None:
 
 
 def hang(job: FakeJob, report: Report, threads: int) -> None:
-    """Hangs, but saves what it has when it is interrupted."""
-    report(Progress(stage="train", done=3, total=10))
+    """Trains without end, one step after the other, and saves what it has when it is interrupted between two."""
+    steps, halves = 0, 0
     try:
-        job.mark("ready").write_text("")
+        while True:
+            report(Progress(stage="train", done=steps, total=1_000_000))
+            halves += 1
+            time.sleep(0.01)
+            halves += 1
+            steps += 1
+            job.mark("ready").touch()
+    except KeyboardInterrupt:
+        if halves == 2 * steps:
+            job.mark("saved").write_text("")
+        raise
+
+
+def sleep(job: FakeJob, report: Report, threads: int) -> None:
+    """Reports nothing, and saves when it is interrupted."""
+    job.mark("ready").touch()
+    try:
         time.sleep(job.seconds)
     except KeyboardInterrupt:
+        report(Progress(stage="record", done=0, total=1))
         job.mark("saved").write_text("")
         raise
 
@@ -215,7 +232,7 @@ ACTIONS: dict[str, Callable[[FakeJob, Report, int], None]] = {
     action.__name__: action
     for action in (
         succeed, note_interval, note_surroundings, fail, break_down, lack, leave, vanish, kill_itself, crash,
-        exhaust_memory, complain_as_torch_does, print_much, print_without_end, hang, hang_on, hang_in_c,
+        exhaust_memory, complain_as_torch_does, print_much, print_without_end, hang, sleep, hang_on, hang_in_c,
         leave_a_thread, kill_the_server, report_nonsense, report_often,
     )
 }  # fmt: skip

@@ -214,6 +214,8 @@ class TestDamage:
             (lambda h: h["unit"].update(extra=1), "unknown entries"),
             (lambda h: h["unit"]["backbone"].pop("id"), "malformed header"),
             (lambda h: h["unit"]["recipe"].update(steps=-1), "malformed header"),
+            (lambda h: h["unit"].update(image_size=10**9), "image size 1000000000"),
+            (lambda h: h["unit"].update(stride=0), "stride 0"),
             (lambda h: h["trained"].update(steps=99), "99 steps"),
             (lambda h: h["trained"].update(seconds=-1.0), "malformed header"),
             (lambda h: h["unit"]["quantizer"].update(id="noisy_vq"), "full id"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 
 import pytest
 from fake_worker import task
@@ -37,7 +38,9 @@ def play(display: Display) -> None:
         display.warn("mind the \x1b[31mgap")
 
 
-def test_without_a_terminal_there_is_a_line_for_every_tenth() -> None:
+def test_without_a_terminal_there_is_a_line_for_every_tenth(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = itertools.count()
+    monkeypatch.setattr("vqbench.run.progress.time.monotonic", lambda: float(next(ticks)))
     stream = io.StringIO()
     play(PlainDisplay(stream))
     lines = stream.getvalue().splitlines()
@@ -70,6 +73,12 @@ def test_a_slow_stage_is_shown_every_half_minute(monkeypatch: pytest.MonkeyPatch
     shown = [line for line in stream.getvalue().splitlines() if " train " in line]
     assert shown[0].endswith("3/10000, 27 h 46 min left")  # 10 s a step, 9997 to go
     assert [line.split(": ")[1].split("/")[0] for line in shown] == ["3", "6", "9", "12"]
+
+
+def test_a_quick_stage_is_not_shown_step_by_step() -> None:
+    stream = io.StringIO()
+    play(PlainDisplay(stream))
+    assert " train " not in stream.getvalue()
 
 
 def test_a_terminal_gets_bars_and_no_markup_of_components() -> None:

@@ -124,9 +124,14 @@ class TestElbo:
             Objective(Recipe(), "elbo")(X, output(Y, {"commit": element_mean(1.0)}))
 
     def test_is_computed_in_float32_under_autocast(self):
-        expected = Objective(Recipe(), "elbo")(X, output(Y, {})).total
+        def of_products(x, y):
+            assert x.dtype == (x @ y).dtype == torch.float32
+            return (x @ y).mean(dim=(1, 2, 3))
+
+        objective = Objective(Recipe(lpips_weight=1.0), "elbo", of_products)
+        expected = objective(X, output(Y, {})).total
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            assert torch.equal(Objective(Recipe(), "elbo")(X, output(Y, {})).total, expected)
+            assert torch.equal(objective(X, output(Y, {})).total, expected)
 
 
 class TestPerceptual:

@@ -152,7 +152,12 @@ class TestTraining:
         assert torch.equal(of_plain.quantizers[0].codebook, of_averaged.quantizers[0].codebook)
 
     def test_bf16(self, catalog, train):
-        assert math.isfinite(train(toy_unit(catalog, precision="bf16")).losses["total"])
+        full = train(toy_unit(catalog, "gauss", gan_weight=0.1))
+        half = train(
+            toy_unit(catalog, "gauss", gan_weight=0.1, precision="bf16"), folder=train.folder.parent / "half"
+        )
+        assert half.losses != full.losses
+        assert half.losses["reconstruction"] == pytest.approx(full.losses["reconstruction"], rel=0.1)
 
 
 class TestAdversarial:

@@ -132,14 +132,8 @@ def _read(results: Path) -> tuple[list[CellRecord], list[BrokenRecord]]:
     """
     from vqbench.results import read_records
 
-    gc.disable()  # among thousands of records that all stay, looking for garbage would take most of the time
-    try:
-        records, broken = read_records(results)
-    except OSError as error:
-        raise ResultsError(f"Results folder {results} cannot be read", got=error.strerror) from error
-    finally:
-        gc.enable()
-    gc.freeze()
+    records, broken = read_records(results)
+    gc.freeze()  # they all stay: looking for garbage among thousands of records would take most of the time
     if not records and not broken:
         raise ResultsError(
             f"There are no records in {results}", hint="`vqbench run` makes some; or name another folder."

@@ -17,7 +17,8 @@ class EvaluationBatch:
     """Originals and their reconstructions, in the two domains that metrics are defined on.
 
     ``originals`` and ``reconstructions`` are float32 ``(B, 3, H, W)``, the originals in [0, 1], the reconstructions as decoded
-    (not clamped). ``originals_uint8`` and ``reconstructions_uint8`` are clamped to [0, 1] and rounded to the nearest of 256 levels.
+    (not clamped). ``originals_uint8`` and ``reconstructions_uint8`` are clamped to [0, 1] and rounded to the nearest of 256
+    levels.
     """
 
     originals: Tensor

@@ -61,9 +61,7 @@ class _Trained:
     component: Component
 
 
-def build_plan(
-    suite: Suite, catalog: Catalog, *, source: str = "suite", only: PlanFilter | None = None
-) -> Plan:
+def build_plan(suite: Suite, catalog: Catalog, *, source: str = "suite", only: PlanFilter | None = None) -> Plan:
     """Cross quantizers × backbones × datasets × seeds.
 
     Args:
@@ -94,9 +92,7 @@ def build_plan(
         _filter(selected, patterns, flag)
     seeds = _seeds(suite.seeds, only.seeds)
     if (n := len(quantizers) * len(backbones) * len(datasets) * len(seeds)) > MAX_CELLS:
-        raise SuiteError(
-            f"{source}: the matrix is too large", got=f"{n} cells", expected=f"at most {MAX_CELLS}"
-        )
+        raise SuiteError(f"{source}: the matrix is too large", got=f"{n} cells", expected=f"at most {MAX_CELLS}")
 
     levels = {id(q): _levels(q, source) for q in quantizers}
     trained = {id(q): _trained(q, catalog, source) for q in quantizers}
@@ -112,9 +108,7 @@ def build_plan(
                 if reason:
                     skips.append(Skip(quantizer=names[0], backbone=names[1], dataset=names[2], reason=reason))
                     continue
-                shaped = _shape(
-                    levels[id(quantizer)], suite.stride, dataset.image_size, quantizer, backbone, source
-                )
+                shaped = _shape(levels[id(quantizer)], suite.stride, dataset.image_size, quantizer, backbone, source)
                 recipe = _recipe(suite, quantizer, backbone, source)
                 rates = [level.rate for level in shaped]
                 train = trained[id(quantizer)]
@@ -154,9 +148,7 @@ def build_plan(
     )
 
 
-def _resolve(
-    entries: Sequence[AnyEntry], kind: str, key: str, catalog: Catalog, source: str
-) -> list[_Resolved]:
+def _resolve(entries: Sequence[AnyEntry], kind: str, key: str, catalog: Catalog, source: str) -> list[_Resolved]:
     resolved: dict[str, _Resolved] = {}
     for index, given in enumerate(entries):
         where = f"{source}: {key}[{index}]"
@@ -167,9 +159,7 @@ def _resolve(
             raise _at(where, error) from error
         label = given.label or (entry.spec.name if given.name == entry.spec.name else entry.id)
         if label in resolved:
-            raise SuiteError(
-                f"{where} is called {label!r} like an earlier entry", hint="Give one of them a label"
-            )
+            raise SuiteError(f"{where} is called {label!r} like an earlier entry", hint="Give one of them a label")
         lacking = missing_requirements(entry.spec)
         resolved[label] = _Resolved(
             entry=entry,

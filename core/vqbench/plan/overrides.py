@@ -27,9 +27,7 @@ def apply_overrides(document: Mapping[str, Any], overrides: Iterable[str]) -> di
         path, equals, value = text.partition("=")
         keys = [key.strip() for key in path.split(".")]
         if not equals or not all(keys):
-            raise UsageError(
-                "--set wants key.path=value", got=text, hint="For example: --set recipe.steps=50"
-            )
+            raise UsageError("--set wants key.path=value", got=text, hint="For example: --set recipe.steps=50")
         _set(result, keys, _value(value), text)
     return result
 

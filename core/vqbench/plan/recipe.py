@@ -32,16 +32,12 @@ class Recipe(BaseModel):
     final_lr_ratio: float = Field(0.05, ge=0, le=1, description="where the cosine ends, relative to lr")
     gradient_clip: Positive | None = Field(1.0, description="largest norm of the gradient; none if absent")
     ema_decay: float | None = Field(None, gt=0, lt=1, description="average the weights; evaluate the average")
-    precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="auto: bf16 autocast on a GPU, else fp32"
-    )
+    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 autocast on a GPU, else fp32")
     reconstruction: Literal["l1", "mse"] = "l1"
     loss_weights: dict[str, NonNegative] = Field(default_factory=dict)
     lpips_weight: NonNegative = 0.0
     gan_weight: NonNegative = Field(0.0, description="weight of the hinge GAN term")
-    gan_adaptive: bool = Field(
-        True, description="scale the GAN term by the ratio of gradient norms at the last layer"
-    )
+    gan_adaptive: bool = Field(True, description="scale the GAN term by the ratio of gradient norms at the last layer")
     gan_start: int = Field(0, ge=0, description="step at which the discriminator joins")
     gan_lr: Positive | None = Field(None, description="the discriminator's learning rate; lr if absent")
 

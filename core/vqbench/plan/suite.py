@@ -144,9 +144,7 @@ def explain_recipe(error: ValidationError, source: str, where: str) -> SuiteErro
     return _explain(error, source, Recipe, prefix=where)
 
 
-def _explain(
-    error: ValidationError, source: str, model: type[BaseModel] = Suite, *, prefix: str = ""
-) -> SuiteError:
+def _explain(error: ValidationError, source: str, model: type[BaseModel] = Suite, *, prefix: str = "") -> SuiteError:
     problems = error.errors(include_url=False)
     first = problems[0]
     key = prefix + _key(first["loc"], dotted=bool(prefix))

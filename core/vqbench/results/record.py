@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -43,7 +43,7 @@ class LevelRecord(_Strict):
     stride: int = Field(ge=1)
     height: int = Field(ge=1, le=1 << 16)
     width: int = Field(ge=1, le=1 << 16)
-    codebook_sizes: list[int] = Field(max_length=4096)
+    codebook_sizes: list[Annotated[int, Field(ge=1)]] = Field(max_length=4096)
 
 
 class MetricRecord(_Strict):

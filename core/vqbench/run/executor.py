@@ -52,7 +52,7 @@ class ExecutorOptions:
         fail_fast: stop everything at the first failure.
         preload: modules that the fork server imports once for all workers.
         memory_limit_bytes: limit of each worker's address space; None for no limit.
-        grace: seconds between the request to stop and the kill, when the run is stopped.
+        grace: seconds between the request to stop, after a timeout or an interruption, and the kill.
     """
 
     entry: str
@@ -129,6 +129,7 @@ class Executor:
             threads=self._cores if task.exclusive else max(self._cores // options.jobs, 1),
             preload=options.preload,
             timeout=options.timeout,
+            grace=options.grace,
             memory_limit_bytes=options.memory_limit_bytes,
         )
 
@@ -167,10 +168,9 @@ class Executor:
             self._stop()
         else:
             for worker in self._running:
-                worker.stop("interrupted", grace=0)
                 worker.kill()
 
     def _stop(self) -> None:
         self._stopping = True
         for worker in self._running:
-            worker.stop("interrupted", grace=self._options.grace)
+            worker.stop("interrupted")

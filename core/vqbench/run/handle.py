@@ -41,6 +41,7 @@ def start_worker(
     threads: int,
     preload: Sequence[str] = (),
     timeout: float | None = None,
+    grace: float = 10.0,
     memory_limit_bytes: int | None = None,
 ) -> Worker:
     """Fork a worker from the fork server, which is started if it does not run.
@@ -70,7 +71,7 @@ def start_worker(
             modules = []
             time.sleep(pause)
         else:
-            return Worker(task, process, ours, log_path, timeout)
+            return Worker(task, process, ours, log_path, timeout, grace)
         finally:
             theirs.close()
             del os.environ[preload_module.VARIABLE]
@@ -87,6 +88,7 @@ class Worker:
         connection: Connection,
         log_path: Path,
         timeout: float | None,
+        grace: float,
     ) -> None:
         assert process.pid is not None
         self.task = task
@@ -95,7 +97,7 @@ class Worker:
         self._process, self._pid = process, process.pid
         self._connection: Connection | None = connection  # None once the worker has closed its end
         self._log_path = log_path
-        self._timeout = timeout
+        self._timeout, self._grace = timeout, grace
         self._deadline = None if timeout is None else self.started + timeout
         self._kill_at: float | None = None
         self._stopped: Literal["timeout", "interrupted"] | None = None
@@ -136,21 +138,21 @@ class Worker:
         now = time.monotonic()
         if self._deadline is not None and now >= self._deadline:
             self._deadline = None
-            self.stop("timeout", grace=SECONDS_TO_EXIT)
+            self.stop("timeout")
         if self._kill_at is not None and now >= self._kill_at:
             self._kill_at = now + 1
             self.kill()
         self._bound_log()
         return self._has_ended()
 
-    def stop(self, why: Literal["timeout", "interrupted"], *, grace: float) -> None:
-        """Ask the job to stop, and kill it ``grace`` seconds later if it has not."""
+    def stop(self, why: Literal["timeout", "interrupted"]) -> None:
+        """Ask the job to stop, and kill it if it has not when its grace is over."""
         if self._outcome is None and self._stopped is None:
             self._stopped = why
         if self._connection is not None:
             with contextlib.suppress(OSError):
                 self._connection.send_bytes(b"stop")
-        self._end_within(grace)
+        self._end_within(self._grace)
 
     def kill(self) -> None:
         """Kill the process and all it started."""

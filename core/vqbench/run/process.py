@@ -34,6 +34,7 @@ Entry: TypeAlias = Callable[[Any, Report, int], None]
 
 F_SETSIG = 10  # Linux; the fcntl module does not name it
 SECONDS_BETWEEN_REPORTS = 0.05
+SECONDS_TO_NEXT_REPORT = 5.0
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -50,7 +51,7 @@ def serve(
     Args:
         entry: ``"package.module:function"``, an :data:`Entry`.
         job: the pickled job.
-        connection: this end of the pipe: messages go out, ``b"stop"`` may come in.
+        connection: this end of the pipe: messages go out, a request to stop may come in.
         log_path: takes standard output and standard error.
         threads: for the job and for the libraries it imports.
         memory_limit_bytes: limit of the address space; None for no limit.
@@ -60,7 +61,8 @@ def serve(
     _die_with_parent()
     reporter = _Reporter(connection)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is the parent's business
-    signal.signal(signal.SIGTERM, reporter.interrupt)
+    signal.signal(signal.SIGTERM, reporter.ask)
+    signal.signal(signal.SIGALRM, reporter.insist)
     threading.Thread(target=_watch, args=(connection, threading.main_thread().ident), daemon=True).start()
     try:
         for variable in THREAD_VARIABLES:
@@ -83,7 +85,11 @@ def serve(
 
 
 class _Reporter:
-    """Sends messages, and turns a request to stop into a KeyboardInterrupt that never tears a message apart."""
+    """Sends messages, and turns a request to stop into a KeyboardInterrupt.
+
+    It comes out of the next report, where a job is between two steps and can save what it has. A job that does not report for
+    some seconds is interrupted wherever it is, but for the middle of a message.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self.stage: Stage = "start"
@@ -91,11 +97,13 @@ class _Reporter:
         self._lock = threading.Lock()
         self._sent_at = 0.0
         self._sending = False  # by the main thread
-        self._asked = False
-        self._settled = False
+        self._asked = False  # to stop
+        self._settled = False  # stopping already, or done
 
     def report(self, progress: Progress) -> None:
         """Send progress; of many reports in one stage, only some."""
+        if self._asked and not self._settled and _in_main_thread():
+            self._interrupt()
         now = time.monotonic()
         minor = progress.stage == self.stage and 0 < progress.done < progress.total
         if minor and now - self._sent_at < SECONDS_BETWEEN_REPORTS:
@@ -113,29 +121,40 @@ class _Reporter:
     def settle(self) -> None:
         """From here on a request to stop comes too late."""
         self._settled = True
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
-    def interrupt(self, number: int, frame: FrameType | None) -> None:
-        """Handler of SIGTERM: the first one interrupts the main thread, now or after the message it is sending."""
-        if self._asked or self._settled:
-            return
-        self._asked = True
-        if not self._sending:
-            raise KeyboardInterrupt
+    def ask(self, number: int, frame: FrameType | None) -> None:
+        """Handler of SIGTERM: the job is to stop at its next report, or else in some seconds."""
+        if not self._asked and not self._settled:
+            self._asked = True
+            signal.setitimer(signal.ITIMER_REAL, SECONDS_TO_NEXT_REPORT)
+
+    def insist(self, number: int, frame: FrameType | None) -> None:
+        """Handler of SIGALRM: there was no report."""
+        if self._sending:
+            signal.setitimer(signal.ITIMER_REAL, 0.1)
+        elif self._asked and not self._settled:
+            self._interrupt()
+
+    def _interrupt(self) -> None:
+        self.settle()
+        raise KeyboardInterrupt
 
     def _send(self, content: bytes) -> None:
-        if threading.current_thread() is not threading.main_thread():
+        if not _in_main_thread():
             with self._lock:
                 self._connection.send_bytes(content)
             return
-        asked_before = self._asked
         self._sending = True
         try:
             with self._lock:
                 self._connection.send_bytes(content)
         finally:
             self._sending = False
-        if self._asked and not asked_before and not self._settled:
-            raise KeyboardInterrupt
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 def _redirect_output(log_path: Path) -> None:
@@ -175,7 +194,7 @@ def _watch(connection: Connection, main_thread: int) -> None:
             connection.recv_bytes()
         except (OSError, EOFError):
             os.killpg(0, signal.SIGKILL)
-        signal.pthread_kill(main_thread, signal.SIGTERM)  # also wakes the main thread from a system call
+        signal.pthread_kill(main_thread, signal.SIGTERM)
 
 
 def _limit_memory(limit: int | None) -> None:

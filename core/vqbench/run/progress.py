@@ -16,6 +16,7 @@ from vqbench.run.wording import duration, first_line, printable
 
 __all__ = ["Display", "PlainDisplay", "QuietDisplay", "choose_display"]
 
+LEAST_SECONDS = 2.0
 STEADY_SECONDS = 30.0
 STEADY_FRACTION = 0.1
 STOPPING = "Stopping: the workers save what they have. Interrupt again to kill them."
@@ -84,7 +85,7 @@ class QuietDisplay:
 
 
 class PlainDisplay(QuietDisplay):
-    """One line for each start and end, and between them one for each tenth of a stage or every 30 seconds."""
+    """One line for each start and end; between them one for each tenth of a stage, every 2 to 30 seconds."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
@@ -146,8 +147,9 @@ class _JobLines:
             self._stage, self._stage_began = progress.stage, now
             self._first_done, self._shown_fraction = progress.done, fraction(progress)
         whole = fraction(progress)
-        steady = whole - self._shown_fraction >= STEADY_FRACTION - 1e-9
-        if not steady and now - self._shown_at < STEADY_SECONDS:
+        silence = now - self._shown_at
+        grown = whole - self._shown_fraction >= STEADY_FRACTION - 1e-9
+        if silence < (LEAST_SECONDS if grown else STEADY_SECONDS):
             return None
         self._shown_at, self._shown_fraction = now, whole
         text = f"{progress.done}/{progress.total}"

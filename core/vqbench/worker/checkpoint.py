@@ -35,8 +35,11 @@ if TYPE_CHECKING:
     from vqbench.worker.tokenizer import Tokenizer
 
 __all__ = [
+    "STATE",
+    "TOKENIZER",
     "Checkpoint",
     "Trained",
+    "check_unit",
     "load_tokenizer",
     "load_trained",
     "load_weights",
@@ -48,6 +51,7 @@ __all__ = [
 ]
 
 FORMAT = 1
+MAX_IMAGE_SIZE = 8192  # that of a suite
 STEP = re.compile(r"step-(\d{8,12})")
 TEMPORARY = ".incomplete-"
 TOKENIZER, STATE = "tokenizer.safetensors", "state.safetensors"
@@ -186,6 +190,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise damaged(file, got=f"a malformed header ({_first_problem(error)})") from None
     if {**unit.identity, "protocol": None} != {**header.unit, "protocol": None}:
         raise damaged(file, got="a header with unknown entries")
+    if not (1 <= unit.image_size <= MAX_IMAGE_SIZE and 1 <= unit.stride <= unit.image_size):
+        raise damaged(file, got=f"image size {unit.image_size} and stride {unit.stride}")
     if header.trained.steps > unit.recipe["steps"]:
         raise damaged(file, got=f"{header.trained.steps} steps", expected=f"at most {unit.recipe['steps']}")
     return Checkpoint(path=file.parent, unit=unit, trained=header.trained, tensors=tensors)

@@ -37,7 +37,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Batches:
-    """All images of a split in order, ``(B, 3, H, W)`` on a device, as often as they are iterated; the last batch may be smaller."""
+    """All images of a split in order, ``(B, 3, H, W)`` on a device, as often as asked; the last batch may be smaller."""
 
     images: Images
     batch_size: int

@@ -24,7 +24,7 @@ from vqbench.worker.checkpoint import load_trained
 from vqbench.worker.environment import choose_device, describe_environment
 from vqbench.worker.evaluate import Batches, evaluate, usage_measurements
 from vqbench.worker.sample import write_sample
-from vqbench.worker.throughput import PROTOCOL, measure_throughput
+from vqbench.worker.throughput import measure_throughput, throughput_protocol
 from vqbench.worker.trainer import train_unit
 
 __all__ = ["run_job"]
@@ -88,9 +88,14 @@ def _run_cell(
     numbers = {name: _quality(evaluation.metrics[name], spec) for name, (spec, _) in metrics.items()}
     positions = [level.rate.positions for level in cell.levels]
     numbers |= _records(usage_measurements(evaluation.code_usage, positions, cell.bits), USAGE, "usage")
-    numbers |= _records(measure_throughput(tokenizer, next(iter(test))), THROUGHPUT, "throughput")
+    batch = next(iter(test))
+    speed = throughput_protocol(len(batch))
+    speeds: Definitions = dict.fromkeys(
+        ("encode_images_per_second", "decode_images_per_second"), ("images/s", "higher", speed)
+    )
+    numbers |= _records(measure_throughput(tokenizer, batch), speeds, "throughput")
     parameters = trained.encoder_parameters + trained.decoder_parameters + trained.quantizer_parameters
-    numbers |= _records({"parameters": Measurement(value=parameters / 1e6, n=1)}, THROUGHPUT, "throughput")
+    numbers |= _records({"parameters": Measurement(value=parameters / 1e6, n=1)}, PARAMETERS, "throughput")
 
     report(Progress(stage="record", done=0, total=1))
     write_sample(folder.sample_path(cell.id), evaluation.originals, evaluation.reconstructions)
@@ -127,15 +132,16 @@ def _build_metric(component: Component, catalog: Catalog) -> tuple[MetricSpec, M
 
 Better: TypeAlias = Literal["higher", "lower"] | None
 
-USAGE: Mapping[str, tuple[str, Better, str]] = {
+Definitions: TypeAlias = Mapping[str, tuple[str, Better, str]]
+"""Unit, direction and protocol of numbers by name."""
+
+USAGE: Definitions = {
     "code_usage": ("fraction", "higher", "codes that occur in the test set / K, mean over slots"),
     "perplexity": ("codes", "higher", "2^H of the test set's histogram, geometric mean over slots"),
     "entropy_bits_per_image": ("bits", None, "order-0 entropy of the test set's codes"),
     "code_efficiency": ("fraction", "higher", "order-0 entropy / nominal bits"),
 }
-THROUGHPUT: Mapping[str, tuple[str, Better, str]] = {
-    "encode_images_per_second": ("images/s", "higher", PROTOCOL),
-    "decode_images_per_second": ("images/s", "higher", PROTOCOL),
+PARAMETERS: Definitions = {
     "parameters": ("M", None, "trainable parameters of encoder, decoder and quantizer"),
 }
 
@@ -153,7 +159,7 @@ def _quality(measured: Measurement, spec: MetricSpec) -> MetricRecord:
 
 def _records(
     measured: Mapping[str, Measurement],
-    known: Mapping[str, tuple[str, Better, str]],
+    known: Definitions,
     board: Literal["usage", "throughput"],
 ) -> dict[str, MetricRecord]:
     return {

@@ -31,5 +31,3 @@ def write_sample(path: Path, originals: Tensor, reconstructions: Tensor) -> None
     buffer = io.BytesIO()
     strip.save(buffer, "PNG", optimize=True)
     write_atomically(path, buffer.getvalue())
-
-

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -12,12 +13,16 @@ from torch import Tensor
 from vqbench.interfaces import Measurement
 from vqbench.worker.tokenizer import Tokenizer
 
-__all__ = ["PROTOCOL", "images_per_second", "measure_throughput"]
+__all__ = ["images_per_second", "measure_throughput", "median_interval", "throughput_protocol"]
 
 WARM_UP = 3
 REPETITIONS = 20
 MAX_SECONDS = 3.0
-PROTOCOL = f"float32, eager, median of up to {REPETITIONS} repetitions within {MAX_SECONDS:g} s after {WARM_UP} of warm-up"
+
+
+def throughput_protocol(batch_size: int) -> str:
+    """What the numbers mean, in a few words."""
+    return f"batch {batch_size}, float32, eager, median of at most {REPETITIONS} repetitions after {WARM_UP} of warm-up"
 
 
 def measure_throughput(tokenizer: Tokenizer, images: Tensor) -> dict[str, Measurement]:
@@ -38,9 +43,9 @@ def measure_throughput(tokenizer: Tokenizer, images: Tensor) -> dict[str, Measur
 
 
 def images_per_second(operation: Callable[[], object], images: Tensor) -> Measurement:
-    """Median rate of an operation on a batch, with the quartiles of the repetitions as ``low`` and ``high``.
+    """Median rate of an operation on a batch, with its 95 % interval; ``n`` is the number of timed repetitions.
 
-    ``n`` is the number of timed repetitions.
+    After warm-up it is repeated until there are ``REPETITIONS`` or ``MAX_SECONDS`` have passed.
     """
     on_gpu = images.device.type == "cuda"
     rates: list[float] = []
@@ -55,7 +60,18 @@ def images_per_second(operation: Callable[[], object], images: Tensor) -> Measur
             rates.append(len(images) / (now - start))
             if now - began > MAX_SECONDS:
                 break
-    if len(rates) < 2:
-        return Measurement(value=rates[0], n=1)
-    low, median, high = statistics.quantiles(rates, n=4)
-    return Measurement(value=median, low=low, high=high, n=len(rates))
+    low, high = median_interval(rates)
+    return Measurement(value=statistics.median(rates), low=low, high=high, n=len(rates))
+
+
+def median_interval(values: Sequence[float], *, confidence: float = 0.95) -> tuple[float | None, float | None]:
+    """Distribution-free confidence interval of a median, from order statistics; None where there are too few values.
+
+    The k-th smallest and k-th largest of n values enclose the median with probability 1 - 2·P(Binomial(n, 1/2) < k).
+    """
+    ordered, n = sorted(values), len(values)
+    below, k = 0.0, 0
+    while k < n // 2 and 2 * (below + math.comb(n, k) / 2**n) <= 1 - confidence:
+        below += math.comb(n, k) / 2**n
+        k += 1
+    return (ordered[k - 1], ordered[n - k]) if k else (None, None)

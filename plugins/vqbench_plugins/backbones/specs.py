@@ -125,7 +125,7 @@ UNET = BackboneSpec(
     ),
     presets={
         "tiny": {"channels": 32, "stem_stride": 4, "encoder_blocks": 1, "decoder_blocks": 1, "norm_groups": 8},
-        "small": {"channels": 64, "encoder_blocks": 1, "decoder_blocks": 2, "norm_groups": 32},
+        "small": {"channels": 64, "stem_stride": 2, "encoder_blocks": 1, "decoder_blocks": 2, "norm_groups": 32},
         "sd3-f8": {"multipliers": (1, 2, 4, 4), "attention_resolutions": (32,)},
         "sd3-f16": {"multipliers": (1, 2, 4, 4, 4), "attention_resolutions": (16,)},
     },

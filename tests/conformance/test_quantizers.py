@@ -1,0 +1,215 @@
+"""What every registered quantizer must do, on its own and on both backbones. Third-party plugins that are installed are held to
+it as well."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from vqbench.catalog import Catalog, CatalogOptions, resolve_parameters
+from vqbench.plan import PlanFilter, build_plan
+from vqbench.plan.suite import parse_suite
+from vqbench.worker.build import build_dataset, build_tokenizer, convert
+from vqbench.worker.checkpoint import load_trained
+from vqbench.worker.evaluate import Batches
+from vqbench.worker.pixels import to_uint8
+from vqbench.worker.tokenizer import Tokenizer
+from vqbench.worker.trainer import train_unit
+from vqbench_plugins.metrics.psnr import psnr
+
+CATALOG = Catalog.load(CatalogOptions())
+CPU = torch.device("cpu")
+IMAGE_SIZE, STRIDE = 32, 8
+SMALL = {  # parameters that keep the tests quick; a quantizer not listed runs with its defaults
+    "vqbench/fsq": {"levels": [8, 8, 8]},
+    "vqbench/vqgan": {"codebook_size": 64, "dim": 8},
+    "vqbench/vq_vae_2": {"coarse_codebook_size": 64, "fine_codebook_size": 64, "dim": 8},
+    "vqbench/gaussian_vae": {"channels": 8, "dim": 4, "target_bits": 8.0},
+    "vqbench/gq": {"channels": 8, "dim": 4, "codebook_size": 256},
+}
+VARIANTS = {"vqgan-ema": ("vqbench/vqgan", {"update": "ema"}), "vqgan-l2": ("vqbench/vqgan", {"normalize": "l2"})}
+METHODS = {e.id: (e.id, {}) for e in CATALOG.entries("quantizer")} | VARIANTS
+BACKBONES = ["unet", "vit"]
+
+every_method = pytest.mark.parametrize("method", METHODS)
+every_backbone = pytest.mark.parametrize("backbone", BACKBONES)
+
+
+def cell_of(method, backbone="unet", **recipe):
+    name, parameters = METHODS[method]
+    document = {
+        "schema": 1,
+        "name": "conformance",
+        "stride": STRIDE,
+        "data": {"name": "photos", "image_size": IMAGE_SIZE, "params": {"train_images": 4, "test_images": 4}},
+        "quantizers": [{"name": name, "params": SMALL.get(name, {}) | parameters}],
+        "backbones": [{"name": backbone, "preset": "tiny"}],
+        "recipe": {"steps": 1, "batch_size": 4, **recipe},
+    }
+    [cell] = build_plan(parse_suite(document, source="test"), CATALOG, only=PlanFilter()).cells
+    return cell
+
+
+def tokenizer_of(method, backbone="unet") -> Tokenizer:
+    """As a run would make it: built from the train unit, then converted where the method converts."""
+    cell = cell_of(method, backbone)
+    tokenizer = convert(build_tokenizer(cell.unit, CATALOG), cell, CATALOG)
+    if cell.converts:
+        tokenizer.fit([images() for _ in range(2)])
+    return tokenizer
+
+
+def is_continuous(tokenizer):
+    return any(not quantizer.codebook_sizes for quantizer in tokenizer.quantizers)
+
+
+def images(seed=0):
+    return torch.rand(3, 3, IMAGE_SIZE, IMAGE_SIZE, generator=torch.Generator().manual_seed(seed))
+
+
+@every_method
+def test_the_evaluated_value_is_what_its_codes_decode_to_bit_for_bit(method):
+    tokenizer = tokenizer_of(method).eval()
+    if is_continuous(tokenizer):
+        pytest.skip("a continuous latent has no codes")
+    with torch.no_grad():
+        for latents, quantizer in zip(tokenizer.latents(images()), tokenizer.quantizers, strict=True):
+            for scale in (0.01, 1.0, 100.0):
+                quantized = quantizer(latents * scale)
+                assert torch.equal(quantized.value, quantizer.decode(quantized.codes))
+
+
+@every_method
+@every_backbone
+def test_a_tokenizer_decodes_its_codes_to_its_own_reconstruction(method, backbone):
+    tokenizer = tokenizer_of(method, backbone).eval()
+    if is_continuous(tokenizer):
+        pytest.skip("a continuous latent has no codes")
+    with torch.no_grad():
+        assert torch.equal(tokenizer.decode(tokenizer.encode(images())), tokenizer(images()).reconstructions)
+
+
+@every_method
+@every_backbone
+def test_with_the_codes_fixed_the_input_changes_nothing(method, backbone):
+    """No path from the encoder to the decoder but the codes: values of one input decode alike beside any other input."""
+    tokenizer = tokenizer_of(method, backbone).eval()
+    with torch.no_grad():
+        values = [quantized.value for quantized in tokenizer(images()).quantized]
+        before = tokenizer.backbone.decode(values)
+        tokenizer(images(seed=1))
+        assert torch.equal(tokenizer.backbone.decode(values), before)
+    leaves = [value.clone().requires_grad_() for value in values]
+    source = images().requires_grad_()
+    tokenizer(source)
+    gradient = torch.autograd.grad(tokenizer.backbone.decode(leaves).sum(), [source], allow_unused=True)
+    assert gradient == (None,)
+
+
+@every_method
+def test_codes_lie_in_their_codebooks_and_have_the_planned_shape(method):
+    cell = cell_of(method)
+    for codes, level in zip(tokenizer_of(method).eval().encode(images()), cell.levels, strict=True):
+        assert codes.dtype == torch.int64
+        assert codes.shape == (3, len(level.rate.codebook_sizes), level.rate.height, level.rate.width)
+        for slot, size in enumerate(level.rate.codebook_sizes):
+            assert 0 <= codes[:, slot].min() <= codes[:, slot].max() < size
+
+
+@every_method
+def test_evaluation_is_deterministic_leaves_no_losses_and_changes_no_state(method):
+    tokenizer = tokenizer_of(method).eval()
+    before = {name: value.clone() for name, value in tokenizer.state_dict().items()}
+    with torch.no_grad():
+        first, second = tokenizer(images()), tokenizer(images())
+    assert torch.equal(first.reconstructions, second.reconstructions)
+    assert all(not quantized.losses for quantized in first.quantized)
+    for name, value in tokenizer.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+@every_method
+@every_backbone
+def test_training_reaches_every_parameter_with_a_finite_gradient(method, backbone):
+    cell = cell_of(method, backbone)
+    tokenizer = build_tokenizer(cell.unit, CATALOG).train()
+    for _ in range(2):  # what starts at zero gets its gradient after the first step
+        output = tokenizer(images())
+        losses = [loss.value for quantized in output.quantized for loss in quantized.losses.values()]
+        total = (output.reconstructions - images()).square().mean() + sum(losses)
+        tokenizer.zero_grad()
+        total.backward()
+        with torch.no_grad():
+            for parameter in tokenizer.parameters():
+                if parameter.grad is not None:
+                    parameter -= 1e-3 * parameter.grad.sign()
+    for name, parameter in tokenizer.named_parameters():
+        assert parameter.grad is not None, name
+        assert torch.isfinite(parameter.grad).all(), name
+
+
+@every_method
+def test_values_do_not_depend_on_the_rest_of_the_batch_in_evaluation(method):
+    tokenizer = tokenizer_of(method).eval()
+    if is_continuous(tokenizer):
+        pytest.skip("a continuous latent has no codes")
+    with torch.no_grad():
+        latents = tokenizer.latents(images())[0]
+        quantizer = tokenizer.quantizers[0]
+        together = quantizer(latents).codes
+        alone = torch.cat([quantizer(latents[i : i + 1]).codes for i in range(len(latents))])
+    assert torch.equal(together, alone)
+
+
+@every_method
+def test_the_state_survives_a_state_dict(method):
+    cell = cell_of(method)
+    trained = build_tokenizer(cell.unit, CATALOG).train()
+    for seed in range(2):
+        trained(images(seed))  # moves whatever adapts in training
+    fresh = build_tokenizer(cell.unit, CATALOG)
+    fresh.load_state_dict(trained.state_dict())
+    torch.manual_seed(5)
+    expected = trained(images(9))
+    torch.manual_seed(5)
+    got = fresh(images(9))
+    assert torch.equal(got.reconstructions, expected.reconstructions)
+    for name, value in trained.state_dict().items():
+        assert torch.equal(value, fresh.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("method", [m for m in METHODS if METHODS[m][0] in SMALL])
+@every_backbone
+def test_it_overfits_a_single_batch(method, backbone, tmp_path):
+    steps = 250
+    cell = cell_of(method, backbone, steps=steps, lr=4e-3, warmup_steps=10, weight_decay=0.0)
+    untrained = build_tokenizer(cell.unit, CATALOG)
+    train_unit(
+        cell.unit, catalog=CATALOG, folder=tmp_path, device=CPU, checkpoint_seconds=1e9, report=lambda progress: None
+    )
+    trained, _ = load_trained(tmp_path, cell.unit, CATALOG)
+    dataset = build_dataset(cell.unit.dataset, IMAGE_SIZE, CATALOG)
+    batches = Batches(dataset.split("train"), 4, CPU)
+    [batch] = list(batches)
+
+    def quality(tokenizer):
+        tokenizer = convert(tokenizer, cell, CATALOG).eval()
+        with torch.no_grad():
+            return psnr(to_uint8(batch), to_uint8(tokenizer(batch).reconstructions)).mean().item()
+
+    constant = psnr(to_uint8(batch), to_uint8(batch.mean(dim=(2, 3), keepdim=True).expand_as(batch))).mean().item()
+    before, after = quality(untrained), quality(trained)
+    print(f"{method} × {backbone}: {before:.1f} -> {after:.1f} dB; each image's mean colour {constant:.1f} dB")
+    assert after > before + 6
+    assert after > constant + 3
+
+
+def test_every_registered_quantizer_builds_with_its_defaults():
+    for entry in CATALOG.entries("quantizer"):
+        parameters = resolve_parameters(entry.spec)
+        for level in entry.spec.levels(parameters):
+            cls = CATALOG.load_target(entry if level.target is None else level.target)
+            quantizer = cls(**level.arguments)
+            assert quantizer.latent_channels == level.latent_channels
+            assert quantizer.code_channels == level.code_channels
+            assert quantizer.codebook_sizes == level.codebook_sizes
