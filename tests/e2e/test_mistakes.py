@@ -73,7 +73,7 @@ def test_a_mistake_in_a_suite_is_one_message_and_exit_code_2(tmp_path, subcomman
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        (["run", "quikstart"], "Did you mean 'quickstart'?"),
+        (["run", "quikstart"], "Did you mean 'quickstart'"),
         (["run", "nowhere.toml"], "no suite file nowhere.toml"),
         (["run", "-q", "fqs"], "Did you mean 'fsq'"),
         (["run", "-s", "99"], "not a seed"),

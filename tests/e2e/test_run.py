@@ -94,7 +94,11 @@ def test_two_conversions_share_one_training_run(finished):
     results, _ = finished
     found = records(results / "quickstart").values()
     for backbone in ("unet", "vit"):
-        units = {r["training"]["unit"] for r in found if r["quantizer"]["id"] == "vqbench/gq" and r["backbone"]["label"] == backbone}
+        units = {
+            r["training"]["unit"]
+            for r in found
+            if r["quantizer"]["id"] == "vqbench/gq" and r["backbone"]["label"] == backbone
+        }
         assert len(units) == 1
     assert len(list((results / "quickstart" / "checkpoints").iterdir())) == 10
 

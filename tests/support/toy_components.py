@@ -80,9 +80,7 @@ class NoisyVQ(Quantizer):
             return Quantized(value=value, codes=codes)
         with torch.no_grad():
             one_hot = F.one_hot(codes.flatten(), len(self.codebook)).float()
-            mean = (
-                one_hot.T @ flat.reshape(-1, self.latent_channels) / one_hot.sum(dim=0)[:, None].clamp(min=1)
-            )
+            mean = one_hot.T @ flat.reshape(-1, self.latent_channels) / one_hot.sum(dim=0)[:, None].clamp(min=1)
             used = one_hot.sum(dim=0)[:, None] > 0
             self.codebook.lerp_(torch.where(used, mean, self.codebook), 0.1)
             self.seen += 1
@@ -113,9 +111,7 @@ class Gauss(Quantizer):
             return Quantized(value=mean, codes=no_codes(latents))
         value = mean + (log_variance / 2).exp() * torch.randn_like(mean)
         nats = (mean.square() + log_variance.exp() - 1 - log_variance).sum() / 2 / len(latents)
-        return Quantized(
-            value=value, codes=no_codes(latents), losses={"kl": Loss(value=nats, unit="image_sum")}
-        )
+        return Quantized(value=value, codes=no_codes(latents), losses={"kl": Loss(value=nats, unit="image_sum")})
 
     def decode(self, codes):
         raise NotImplementedError

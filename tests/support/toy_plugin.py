@@ -49,9 +49,7 @@ def _rounded_levels(parameters):
 
 @hookimpl
 def vqbench_quantizers():
-    yield QuantizerSpec(
-        name="noisy_vq", target="toy_components:NoisyVQ", summary="toy", levels=lambda p: [_vq_level()]
-    )
+    yield QuantizerSpec(name="noisy_vq", target="toy_components:NoisyVQ", summary="toy", levels=lambda p: [_vq_level()])
     yield QuantizerSpec(
         name="two_noisy",
         target="toy_components:NoisyVQ",

@@ -94,9 +94,7 @@ class TestLoading:
         tokenizer = vqbench.load_tokenizer(alone, catalog=catalog)
         assert not tokenizer.training
         assert torch.equal(tokenizer.decode(tokenizer.encode(IMAGES)), tokenizer(IMAGES).reconstructions)
-        assert not torch.equal(
-            tokenizer.backbone.head.weight, build_tokenizer(unit, catalog).backbone.head.weight
-        )
+        assert not torch.equal(tokenizer.backbone.head.weight, build_tokenizer(unit, catalog).backbone.head.weight)
 
     def test_a_folder_means_its_newest_step(self, catalog, finished, unfinished):
         shutil.copytree(newest_checkpoint(unfinished), finished / "step-00000002")
@@ -303,7 +301,4 @@ def test_tied_and_strided_tensors_can_be_written(tmp_path):
     write_tensor_file(tmp_path / "x.safetensors", tensors, {"key": 1})
     header, read = read_tensor_file(tmp_path / "x.safetensors")
     assert header == {"key": 1}
-    assert all(
-        torch.equal(tensor, read[name]) and tensor.dtype == read[name].dtype
-        for name, tensor in tensors.items()
-    )
+    assert all(torch.equal(tensor, read[name]) and tensor.dtype == read[name].dtype for name, tensor in tensors.items())

@@ -37,6 +37,4 @@ def test_a_hostile_record_costs_no_time() -> None:
     huge = [level(65_536, *[3] * 1000)]
     assert rate_of(huge) == rate_of(huge)
     assert rate_of(huge) != rate_of([level(65_536, *[3] * 999)])
-    assert rate_of([level(2, 0)]) != rate_of([level(2, 1)])
-    assert rate_of([level(2, -5)]) != rate_of([level(2, 5)])
     assert time.process_time() - began < 5  # multiplied out, this would take days and terabytes

@@ -163,7 +163,7 @@ def test_markdown_tables_keep_their_columns() -> None:
         assert "<script>" not in line
         if line.startswith("| – |"):
             cells = re.split(r"(?<!\\)\|", line)
-            assert len(cells) == 2 + 7  # the outer bars; rank, quantizer, backbone, two metrics, n and seeds
+            assert len(cells) == 2 + 6  # the outer bars; rank, quantizer, backbone, two metrics and n
             assert "\\`x\\`" in cells[2]
 
 

@@ -29,9 +29,7 @@ def output(reconstructions, *losses):
     codes = torch.zeros(B, 1, 4, 4, dtype=torch.int64)
     return TokenizerOutput(
         reconstructions=reconstructions,
-        quantized=tuple(
-            Quantized(value=torch.zeros(B, 2, 4, 4), codes=codes, losses=of_level) for of_level in losses
-        ),
+        quantized=tuple(Quantized(value=torch.zeros(B, 2, 4, 4), codes=codes, losses=of_level) for of_level in losses),
     )
 
 
@@ -73,9 +71,7 @@ class TestReconstruction:
 
     def test_unknown_weight_names_the_losses_there_are(self):
         objective = Objective(Recipe(loss_weights={"comit": 2.0}), "reconstruction")
-        with pytest.raises(
-            ParameterError, match=r"'comit', expected one of commit, kl.*Did you mean 'commit'"
-        ):
+        with pytest.raises(ParameterError, match=r"'comit', expected one of commit, kl.*Did you mean 'commit'"):
             objective.check_weights(output(Y, {"commit": element_mean(0.3), "kl": image_sum(1.0)}).quantized)
         Objective(Recipe(loss_weights={"kl": 2.0}), "reconstruction").check_weights(
             output(Y, {}, {"kl": image_sum(1.0)}).quantized
@@ -221,9 +217,7 @@ class TestAdversary:
         before = [p.grad.clone() for p in adversary.discriminator.parameters()]
         adversary.generator_loss(fakes * 2 - 1).backward()
         assert fakes.grad.abs().sum() > 0
-        assert all(
-            torch.equal(a, p.grad) for a, p in zip(before, adversary.discriminator.parameters(), strict=True)
-        )
+        assert all(torch.equal(a, p.grad) for a, p in zip(before, adversary.discriminator.parameters(), strict=True))
         assert all(p.requires_grad for p in adversary.discriminator.parameters())
 
 

@@ -190,7 +190,12 @@ def test_filters_take_globs_on_labels_names_and_ids():
 
 @pytest.mark.parametrize(
     "only",
-    [PlanFilter(quantizers=("fqs",)), PlanFilter(backbones=("x*",)), PlanFilter(datasets=("y",)), PlanFilter(seeds=(7,))],
+    [
+        PlanFilter(quantizers=("fqs",)),
+        PlanFilter(backbones=("x*",)),
+        PlanFilter(datasets=("y",)),
+        PlanFilter(seeds=(7,)),
+    ],
 )
 def test_a_filter_that_selects_nothing_is_a_usage_error(only):
     with pytest.raises(UsageError, match="one of"):

@@ -82,7 +82,7 @@ def test_broken_toml_is_one_message_with_the_place(suite_file):
 def test_files_that_are_no_suites_are_refused(tmp_path, content):
     path = tmp_path / "odd.toml"
     path.write_bytes(content)
-    with pytest.raises(SuiteError, match="odd.toml"):
+    with pytest.raises(SuiteError, match=r"odd\.toml"):
         load_suite(path)
 
 

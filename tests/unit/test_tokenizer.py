@@ -238,9 +238,7 @@ class TestBuild:
         drawn = torch.rand(1)
         torch.manual_seed(5)
         assert torch.equal(drawn, torch.rand(1))
-        assert torch.equal(
-            first.backbone.head.weight, build_tokenizer(toy_unit(catalog), catalog).backbone.head.weight
-        )
+        assert torch.equal(first.backbone.head.weight, build_tokenizer(toy_unit(catalog), catalog).backbone.head.weight)
 
     @pytest.mark.parametrize(
         ("fault", "problem"), [("sizes", "another codebook_sizes"), ("constructor", "RuntimeError: boom")]

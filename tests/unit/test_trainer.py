@@ -88,9 +88,7 @@ class TestTraining:
         unit = toy_unit(catalog, steps=60, lr=2e-2, batch_size=8)
         details = []
         trained = train(unit, lambda progress: details.append(progress.detail))
-        assert trained.losses["reconstruction"] < 0.6 * float(
-            next(d for d in details if d).removeprefix("loss ")
-        )
+        assert trained.losses["reconstruction"] < 0.6 * float(next(d for d in details if d).removeprefix("loss "))
 
     def test_what_it_returns_is_kept_in_the_checkpoint(self, catalog, train):
         unit = toy_unit(catalog)
@@ -98,9 +96,7 @@ class TestTraining:
         assert trained.steps == 6
         assert trained.seconds > 0
         assert list(trained.losses) == ["total", "reconstruction", "commit"]
-        assert trained.losses["total"] == pytest.approx(
-            trained.losses["reconstruction"] + trained.losses["commit"]
-        )
+        assert trained.losses["total"] == pytest.approx(trained.losses["reconstruction"] + trained.losses["commit"])
         tokenizer, loaded = load_trained(train.folder, unit, catalog)
         assert loaded == trained
         assert not tokenizer.training
@@ -153,9 +149,7 @@ class TestTraining:
 
     def test_bf16(self, catalog, train):
         full = train(toy_unit(catalog, "gauss", gan_weight=0.1))
-        half = train(
-            toy_unit(catalog, "gauss", gan_weight=0.1, precision="bf16"), folder=train.folder.parent / "half"
-        )
+        half = train(toy_unit(catalog, "gauss", gan_weight=0.1, precision="bf16"), folder=train.folder.parent / "half")
         assert half.losses != full.losses
         assert half.losses["reconstruction"] == pytest.approx(full.losses["reconstruction"], rel=0.1)
 
@@ -164,9 +158,7 @@ class TestAdversarial:
     def test_the_discriminator_joins_at_its_step(self, catalog, train):
         before = train(toy_unit(catalog, steps=3, gan_weight=0.1, gan_start=3))
         assert "discriminator" not in before.losses
-        after = train(
-            toy_unit(catalog, steps=4, gan_weight=0.1, gan_start=3), folder=train.folder.parent / "b"
-        )
+        after = train(toy_unit(catalog, steps=4, gan_weight=0.1, gan_start=3), folder=train.folder.parent / "b")
         assert {"adversarial", "discriminator"} < after.losses.keys()
 
     def test_without_weight_in_the_first_steps_it_changes_nothing(self, catalog, train):
@@ -191,9 +183,7 @@ RECIPES = {
 class TestGoingOn:
     @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
     @pytest.mark.parametrize("quantizer", ["noisy_vq", "two_noisy", "gauss"])
-    def test_an_interrupted_run_ends_bit_for_bit_as_an_uninterrupted_one(
-        self, catalog, train, quantizer, recipe
-    ):
+    def test_an_interrupted_run_ends_bit_for_bit_as_an_uninterrupted_one(self, catalog, train, quantizer, recipe):
         unit = toy_unit(catalog, quantizer, **recipe)
         whole = train(unit)
         pieces = train.folder.parent / "pieces"

@@ -32,16 +32,22 @@ class Selection:
     overrides: tuple[str, ...]
 
     def plan(self, options: CatalogOptions) -> Plan:
-        """Plan the selection.
+        """Plan the selection; what went wrong with installed plugins is said on standard error.
 
         Raises:
+            PluginError: a plugin that was named on the command line cannot be loaded.
             VQBenchError: unknown names, a malformed suite, wrong parameters, unequal bits.
         """
         from vqbench.catalog import Catalog
+        from vqbench.cli.output import echo_notes
         from vqbench.plan import PlanFilter, build_plan, load_suite
         from vqbench.plan.locate import locate_suite
 
         catalog = Catalog.load(options)
+        for failure in catalog.failures:
+            if failure.distribution is None:  # it was not found installed but asked for
+                raise failure.error()
+        echo_notes(catalog)
         path = locate_suite(self.suite, catalog)
         only = PlanFilter(
             quantizers=self.quantizers, backbones=self.backbones, datasets=self.datasets, seeds=self.seeds

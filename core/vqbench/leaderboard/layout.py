@@ -89,7 +89,9 @@ def text_columns(group: Group) -> list[TextColumn]:
     if any(r.row.usage for r in rows):
         cells = tuple(_codes_in_use(r.row.usage) for r in rows)
         columns.append(TextColumn(title="codes in use", cells=cells, numeric=False))
-    columns.insert(5 if group.ranked_by else 3, TextColumn(title="seeds", cells=tuple(_seeds(r.row) for r in rows)))
+    seeds = tuple(_seeds(r.row) for r in rows)
+    if set(seeds) != {"1"}:
+        columns.insert(5 if group.ranked_by else 3, TextColumn(title="seeds", cells=seeds))
     return columns
 
 
@@ -154,17 +156,23 @@ def _codes_in_use(usage: Iterable[SlotUsage]) -> str:
 
 
 def remarks(group: Group) -> list[str]:
-    """What a reader must know about the numbers of a group."""
-    said: dict[str, list[Row]] = {}
+    """What a reader must know about the numbers of a group. A note on all rows alike is said beside their quality only."""
+    missing: dict[str, list[Row]] = {}
     for column in group.columns:
         for ranked in group.rows:
             number = column.of(ranked.row)
             if number is not None and number.value is None:
-                said.setdefault(f"no {clean(column.title)}: {clean(number.reason)}", []).append(ranked.row)
+                missing.setdefault(f"no {clean(column.title)}: {clean(number.reason)}", []).append(ranked.row)
+    notes: dict[str, list[Row]] = {}
     for ranked in group.rows:
         for note in ranked.row.notes:
-            said.setdefault(clean(note), []).append(ranked.row)
-    return [f"{clip(text, LONGEST_REASON)} ({_names(rows)})" for text, rows in said.items()]
+            notes.setdefault(clean(note), []).append(ranked.row)
+    if group.board != "quality":
+        notes = {text: rows for text, rows in notes.items() if len(rows) < len(group.rows)}
+    return [
+        clip(text, LONGEST_REASON) + (f" ({_names(rows)})" if len(rows) < len(group.rows) else "")
+        for text, rows in [*missing.items(), *notes.items()]
+    ]
 
 
 def legend(leaderboard: Leaderboard) -> str:

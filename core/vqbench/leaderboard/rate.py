@@ -47,8 +47,8 @@ def _rate(levels: tuple[tuple[int, int, tuple[int, ...]], ...]) -> Rate:
     if not levels or not all(sizes for _, _, sizes in levels):
         return CONTINUOUS
     length = sum(h * w * _odd_length(size) for h, w, sizes in levels for size in sizes)
-    if length > LARGEST_EXACT or min(size for _, _, sizes in levels for size in sizes) < 1:
-        bits = sum(h * w * math.log2(max(size, 1)) for h, w, sizes in levels for size in sizes)
+    if length > LARGEST_EXACT:
+        bits = sum(h * w * math.log2(size) for h, w, sizes in levels for size in sizes)
         return Rate(key=levels, bits=bits, text=f"≈{bits:.6g} bits/image")
     exact = Bits.of(LevelRate(height=h, width=w, codebook_sizes=sizes) for h, w, sizes in levels)
     approximately = "" if exact.odd == 1 else "≈"
@@ -56,5 +56,5 @@ def _rate(levels: tuple[tuple[int, int, tuple[int, ...]], ...]) -> Rate:
 
 
 def _odd_length(size: int) -> int:
-    odd = size // (size & -size) if size > 0 else 1
+    odd = size // (size & -size)
     return 0 if odd == 1 else odd.bit_length()

@@ -56,9 +56,7 @@ class TrainingBatches:
         batch = torch.stack(images)
         low, high = torch.aminmax(batch)
         if not (low >= 0 and high <= 1):  # also where there is a NaN
-            raise DataError(
-                f"{self._name} has images outside [0, 1]", got=f"{low:g} to {high:g}", expected="[0, 1]"
-            )
+            raise DataError(f"{self._name} has images outside [0, 1]", got=f"{low:g} to {high:g}", expected="[0, 1]")
         return batch
 
     def from_step(self, start: int, stop: int, *, prefetch: bool = False) -> Generator[Tensor, None, None]:
@@ -87,7 +85,5 @@ class TrainingBatches:
         return image
 
     def _permute(self, epoch: int) -> Tensor:
-        generator = torch.Generator().manual_seed(
-            derive_seed(self._seed, "data", self._name, f"epoch{epoch}")
-        )
+        generator = torch.Generator().manual_seed(derive_seed(self._seed, "data", self._name, f"epoch{epoch}"))
         return torch.randperm(len(self._images), generator=generator)

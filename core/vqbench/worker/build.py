@@ -139,24 +139,18 @@ def _target(catalog: Catalog, entry: Entry, kind: type[Part], target: str | None
     if target is not None:
         cls = catalog.load_target(target)
     if not (isinstance(cls, type) and issubclass(cls, kind)):
-        raise PluginError(
-            f"{_owner(entry)} has a wrong target", got=repr(cls), expected=f"a {kind.__name__} class"
-        )
+        raise PluginError(f"{_owner(entry)} has a wrong target", got=repr(cls), expected=f"a {kind.__name__} class")
     return cls
 
 
-def _construct(
-    cls: type[Part], entry: Entry, arguments: tuple[Any, ...], parameters: Mapping[str, Any]
-) -> Part:
+def _construct(cls: type[Part], entry: Entry, arguments: tuple[Any, ...], parameters: Mapping[str, Any]) -> Part:
     """An instance of a component's class; whatever else its constructor raises names the plugin."""
     try:
         return cls(*arguments, **parameters)
     except (VQBenchError, MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:
-        raise PluginError(
-            f"{_owner(entry)} could not be built", got=f"{type(error).__name__}: {error}"
-        ) from error
+        raise PluginError(f"{_owner(entry)} could not be built", got=f"{type(error).__name__}: {error}") from error
 
 
 def _owner(entry: Entry) -> str:

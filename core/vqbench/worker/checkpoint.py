@@ -137,9 +137,7 @@ def write_checkpoint(
         try:
             write_tensor_file(temporary / TOKENIZER, weights(tokenizer), header)
             if state is not None:
-                write_tensor_file(
-                    temporary / STATE, state, {"format": FORMAT, "unit": unit.id, "steps": trained.steps}
-                )
+                write_tensor_file(temporary / STATE, state, {"format": FORMAT, "unit": unit.id, "steps": trained.steps})
             os.chmod(temporary, 0o755)
             if target.exists():
                 os.replace(target, temporary.with_name(temporary.name + "-old"))

@@ -118,9 +118,7 @@ class Objective:
         dimensions = originals[0].numel()  # D
         difference = originals - reconstructions
         if self.kind == "elbo":
-            squared_sum = (
-                difference.square().flatten(1).sum(dim=1).mean()
-            )  # log of the mean, not mean of logs
+            squared_sum = difference.square().flatten(1).sum(dim=1).mean()  # log of the mean, not mean of logs
             if self.recipe.lpips_weight or self.recipe.gan_weight:
                 variance = squared_sum / dimensions  # σ²
                 terms = {"reconstruction": variance}
@@ -167,9 +165,7 @@ def _named_losses(quantized: Sequence[Quantized]) -> Iterator[tuple[str, str, Lo
     for level, of_level in enumerate(quantized):
         for name, loss in of_level.losses.items():
             if name in RESERVED:
-                raise PluginError(
-                    f"A quantizer's loss may not be called {name!r}, which is the objective's own"
-                )
+                raise PluginError(f"A quantizer's loss may not be called {name!r}, which is the objective's own")
             if loss.value.ndim or not math.isfinite(loss.weight):
                 raise TensorError(
                     f"The loss {name!r} of level {level} is malformed",

@@ -76,9 +76,7 @@ class Tokenizer(nn.Module):
             TensorError: the images, or what backbone or quantizers make of them, have a wrong shape or dtype.
         """
         _, quantized = self._quantize(images, depth=len(self.levels))
-        return TokenizerOutput(
-            reconstructions=self._decode([q.value for q in quantized]), quantized=tuple(quantized)
-        )
+        return TokenizerOutput(reconstructions=self._decode([q.value for q in quantized]), quantized=tuple(quantized))
 
     def encode(self, images: Tensor) -> list[Tensor]:
         """The codes of images: int64 ``(B, T, h, w)`` per level, coarse to fine. Raises as :meth:`forward`."""
@@ -172,9 +170,7 @@ class Tokenizer(nn.Module):
                 parameters = [p for p in group.parameters if id(p) not in seen]
                 seen.update(map(id, parameters))
                 groups.append(
-                    ParameterGroup(
-                        parameters=parameters, lr_scale=group.lr_scale, weight_decay=group.weight_decay
-                    )
+                    ParameterGroup(parameters=parameters, lr_scale=group.lr_scale, weight_decay=group.weight_decay)
                 )
         return [group for group in groups if group.parameters]
 

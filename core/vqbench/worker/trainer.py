@@ -179,9 +179,7 @@ class _Training:
         self._check_finite({**self.losses, "norm of the gradient": norm})
         self.optimizer.step()
         if adversary is not None:
-            self.losses["discriminator"] = adversary.update(
-                images, output.reconstructions, step, self.autocast
-            )
+            self.losses["discriminator"] = adversary.update(images, output.reconstructions, step, self.autocast)
             self._check_finite(self.losses)
         if self.average is not None:
             self.average.update(self.tokenizer, step + 1)
@@ -193,11 +191,7 @@ class _Training:
         return get_total_norm([p.grad for p in self.parameters if p.grad is not None])
 
     def _check_finite(self, terms: dict[str, Tensor | float]) -> None:
-        if (
-            torch.stack([torch.as_tensor(t, device=self.device).float() for t in terms.values()])
-            .isfinite()
-            .all()
-        ):
+        if torch.stack([torch.as_tensor(t, device=self.device).float() for t in terms.values()]).isfinite().all():
             return
         raise VQBenchError(
             f"Training diverged at step {self.done + 1} of {self.recipe.steps}",

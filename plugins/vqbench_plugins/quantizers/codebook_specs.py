@@ -10,6 +10,13 @@ from vqbench_plugins.quantizers.checks import check_fsq
 __all__ = ["FSQ", "VQGAN", "VQ_VAE_2"]
 
 _VQ = "vqbench_plugins.quantizers.vq:VQ"
+_RESTART = Parameter(
+    name="restart_below",
+    type="float",
+    default=0.0,
+    minimum=0.0,
+    summary="a codeword with a smaller running count starts again at a random latent; 0: never",
+)
 
 
 def _fsq_levels(p: Parameters) -> list[LevelPlan]:
@@ -95,6 +102,7 @@ VQGAN = QuantizerSpec(
         Parameter(
             name="decay", type="float", default=0.99, minimum=0.0, maximum=1.0, summary="of the running averages"
         ),
+        _RESTART,
         Parameter(
             name="beta",
             type="float",
@@ -157,6 +165,7 @@ def _vq_vae_2_levels(p: Parameters) -> list[LevelPlan]:
                 "decay": p["decay"],
                 "eps": p["eps"],
                 "counts_init": "ones",
+                "restart_below": p["restart_below"],
             },
         )
 
@@ -192,6 +201,7 @@ VQ_VAE_2 = QuantizerSpec(
             name="commitment_weight", type="float", default=0.25, minimum=0.0, summary="of each level's commitment loss"
         ),
         Parameter(name="eps", type="float", default=1e-5, minimum=0.0, summary="smoothing of the running counts"),
+        _RESTART,
     ),
     presets={"published": {"coarse_codebook_size": 512, "fine_codebook_size": 512, "dim": 64, "decay": 0.99}},
     paper="Razavi et al., Generating Diverse High-Fidelity Images with VQ-VAE-2, arXiv 1906.00446",

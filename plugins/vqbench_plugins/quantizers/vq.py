@@ -41,6 +41,8 @@ class VQ(Quantizer):
         eps: of their Laplace smoothing.
         counts_init: running counts start at ``ones``. ``zeros`` is the start of several published codes, which throws
             unused codewords away by a factor of 1e5 at the first step; only to reproduce them.
+        restart_below: with ``ema``, a codeword whose running count falls below this starts again at a random latent of the
+            batch, with this count; never at 0. (The rule of lucidrains/vector-quantize-pytorch 1.32.)
 
     Raises:
         ParameterError: the codebook size is out of range.
@@ -64,11 +66,12 @@ class VQ(Quantizer):
         decay: float = 0.99,
         eps: float = 1e-5,
         counts_init: Literal["ones", "zeros"] = "ones",
+        restart_below: float = 0.0,
     ) -> None:
         super().__init__()
         check_codebook_size(codebook_size)
         self.dim, self.update, self.reduction, self.normalize = dim, update, reduction, normalize
-        self.decay, self.eps = decay, eps
+        self.decay, self.eps, self.restart_below = decay, eps, restart_below
         legacy = update == "gradient" and beta_placement == "legacy"
         self.commitment_weight = codebook_weight * (1.0 if legacy else beta)
         self.codebook_weight = codebook_weight * (beta if legacy else 1.0)
@@ -128,3 +131,13 @@ class VQ(Quantizer):
         total = self.counts.sum()
         smoothed = (self.counts + self.eps) / (total + len(self.counts) * self.eps) * total
         self.codebook.copy_(self._on_sphere(self.sums / smoothed[:, None]))
+        if self.restart_below > 0:
+            self._restart(rows)
+
+    def _restart(self, rows: Tensor) -> None:
+        """Put codewords that are hardly used where latents are: each at another row, as many as there are rows for."""
+        dead = (self.counts < self.restart_below).nonzero().squeeze(1)[: len(rows)]
+        chosen = rows[torch.randperm(len(rows), device=rows.device)[: len(dead)]]
+        self.codebook[dead] = chosen
+        self.counts[dead] = self.restart_below
+        self.sums[dead] = chosen * self.restart_below
