@@ -18,7 +18,16 @@ ALL_CELLS = {
     for quantizer in ("fsq", "vqgan", "vqgan-ema", "vq_vae_2", "gq", "gq-2x32")
     for backbone in ("unet", "vit")
 }
-SHORT = ("--set", "recipe.steps=6", "--set", "recipe.warmup_steps=1", "--set", "data.params.train_images=32")
+SHORT = (
+    "--jobs",
+    "2",
+    "--set",
+    "recipe.steps=6",
+    "--set",
+    "recipe.warmup_steps=1",
+    "--set",
+    "data.params.train_images=32",
+)
 SHORT += ("--set", "data.params.test_images=16", "--set", "recipe.batch_size=4")
 TIMES = {"started", "seconds", "environment"}
 
@@ -155,7 +164,7 @@ def test_a_new_metric_evaluates_again_without_training(finished, tmp_path):
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_run_killed_at_a_random_moment_and_run_again_gives_the_same_records(finished, tmp_path, how):
     results, _ = finished
-    part = ("-q", "vqgan*", "-q", "gq*", "-b", "unet", "--jobs", 2)
+    part = ("-q", "vqgan*", "-q", "gq*", "-b", "unet")
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(
         command("run", "--results", tmp_path, *SHORT, *part, "--checkpoint-seconds", 0),

@@ -199,3 +199,39 @@ again = Catalog.load(pickle.loads(pickle.dumps(catalog.options)))
 print([e.id for e in catalog.entries()] == [e.id for e in again.entries()], len(catalog.entries()) > 2)
 """
     assert vqbench(code=code).stdout == "True True\n"
+
+
+SUITE = """
+schema = 1
+name = "third-party"
+data = { name = "photos", image_size = 32, params = { train_images = 8, test_images = 8 } }
+recipe = { steps = 2, batch_size = 4 }
+backbones = [{ name = "unet", preset = "tiny" }]
+quantizers = [{ name = "vqbench-fixture-good/fixture-sign" }, { name = "fsq" }]
+"""
+
+
+def test_a_run_survives_all_of_them_and_crosses_the_good_one(vqbench, tmp_path):
+    suite, results = tmp_path / "suite.toml", tmp_path / "results"
+    good = next(id for id in listed(vqbench("list", "quantizers", "--json")) if id.endswith("/fixture-sign"))
+    suite.write_text(SUITE.replace("vqbench-fixture-good/fixture-sign", good))
+    done = vqbench("run", str(suite), "--results", str(results))
+    assert done.returncode == 0, done.stderr
+    assert "note: 3 plugins failed: see `vqbench plugins`" in done.stderr
+    records = [json.loads(path.read_text()) for path in (results / "third-party").glob("*.json")]
+    assert {(r["quantizer"]["id"], r["status"], round(r["bits_per_image"], 2)) for r in records} == {
+        (good, "ok", 4 * 4 * 4.0),
+        ("vqbench/fsq", "ok", 159.45),  # 16 log2(1000)
+    }
+
+
+def test_a_suite_that_names_a_failed_plugins_method_stops_at_plan_time_with_its_traceback(vqbench, tmp_path):
+    failed = json.loads(vqbench("plugins", "--json").stdout)["failed"]
+    broken = next(f["plugin"] for f in failed if f["stage"] == "import")
+    (tmp_path / "suite.toml").write_text(SUITE.replace("vqbench-fixture-good/fixture-sign", f"{broken}/anything"))
+    for command in ("plan", "run"):
+        done = vqbench(command, str(tmp_path / "suite.toml"), "--results", str(tmp_path / "results"))
+        assert done.returncode == 2
+        assert f"plugin {broken!r}" in done.stderr
+        assert "Traceback (most recent call last)" in done.stderr
+        assert not (tmp_path / "results").exists()

@@ -155,3 +155,44 @@ def test_usage_of_the_batch_is_watched() -> None:
 def test_a_codebook_of_one_is_refused() -> None:
     with pytest.raises(ParameterError, match="codebook_size"):
         VQ(codebook_size=1, dim=4)
+
+
+def test_a_codeword_that_is_not_used_starts_again_at_a_latent_of_the_batch() -> None:
+    torch.manual_seed(0)
+    quantizer = VQ(codebook_size=16, dim=2, update="ema", decay=0.5, restart_below=0.4).train()
+    latents = 50 + torch.randn(1, 2, 4, 4)  # far from all codewords: one codeword takes them all
+    rows = latents.flatten(2).transpose(1, 2).reshape(-1, 2)
+    quantizer(latents)
+    assert quantizer.counts.min() == 0.5  # all but one have decayed once: still above the threshold
+    quantizer(latents)
+    restarted = quantizer.counts == torch.tensor(0.4)
+    assert restarted.sum() == 15
+    for word, count, total in zip(
+        quantizer.codebook[restarted], quantizer.counts[restarted], quantizer.sums[restarted], strict=True
+    ):
+        assert (rows == word).all(dim=1).any()
+        torch.testing.assert_close(total, word * count)
+    assert len(torch.unique(quantizer.codebook[restarted], dim=0)) == 15  # each at another latent
+    used = quantizer(latents).codes.unique()
+    assert len(used) > 10
+
+
+def test_no_more_codewords_restart_than_there_are_latents() -> None:
+    torch.manual_seed(0)
+    quantizer = VQ(codebook_size=64, dim=2, update="ema", decay=0.1, restart_below=0.5).train()
+    before = quantizer.codebook.clone()
+    latents = 50 + torch.randn(1, 2, 1, 3)
+    quantizer(latents)
+    rows = latents.flatten(2).transpose(1, 2).reshape(-1, 2)
+    at_a_latent = (quantizer.codebook[:, None] == rows[None]).all(dim=2).any(dim=1)
+    assert at_a_latent.sum() == 3
+    assert before.shape == quantizer.codebook.shape
+
+
+def test_without_a_threshold_nothing_restarts_and_the_generator_is_left_alone() -> None:
+    quantizer = VQ(codebook_size=16, dim=2, update="ema", decay=0.01).train()
+    state = torch.get_rng_state()
+    for _ in range(3):
+        quantizer(50 + torch.zeros(1, 2, 2, 2))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert (quantizer.counts < 1e-3).sum() == 15
