@@ -274,3 +274,12 @@ class TestConvert:
         with pytest.raises(PluginError, match="cannot convert") as caught:
             convert(trained, dataclasses.replace(cell), catalog)
         assert "latent_channels" in str(caught.value)
+
+
+def test_images_with_nan_are_refused_instead_of_encoded():
+    catalog = toy_catalog()
+    tokenizer = build_tokenizer(toy_cell(catalog).unit, catalog).eval()
+    images = torch.rand(2, 3, 8, 8)
+    images[1, 0, 3, 3] = float("nan")
+    with pytest.raises(TensorError, match="latent of level 0 holds NaN or infinity"):
+        tokenizer.encode(images)

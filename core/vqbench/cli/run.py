@@ -13,7 +13,7 @@ from vqbench.cli.selection import Selection, selection_options
 if TYPE_CHECKING:
     from vqbench.catalog import CatalogOptions
     from vqbench.plan import Plan
-    from vqbench.results import ResultsFolder
+    from vqbench.results import CellRecord, ResultsFolder
 
 __all__ = ["run"]
 
@@ -88,7 +88,14 @@ def _publish(plan: Plan, folder: ResultsFolder) -> str:
     from vqbench.leaderboard.publish import PICTURE_NAME
     from vqbench.results import read_records
 
-    rows = [(cell.name, folder.sample_path(cell.id)) for cell in plan.cells]
-    compose_picture(folder.path / PICTURE_NAME, rows)
     records, broken = read_records(folder.path)
+    planned = {cell.id: index for index, cell in enumerate(plan.cells)}
+    shown = sorted((r for r in records if r.cell_id in planned), key=lambda r: planned[r.cell_id])
+    compose_picture(folder.path / PICTURE_NAME, [(_caption(r), folder.sample_path(r.cell_id)) for r in shown])
     return write_leaderboard_files(folder, records, broken, width=shutil.get_terminal_size((120, 24)).columns)
+
+
+def _caption(record: CellRecord) -> str:
+    psnr = record.metrics.get("psnr")
+    quality = "" if psnr is None or psnr.value is None else f": {psnr.value:.2f} dB"
+    return f"{record.quantizer.label} x {record.backbone.label}, {record.dataset.label}, seed {record.seed}{quality}"

@@ -48,7 +48,8 @@ def compose_picture(path: Path, rows: Sequence[Row]) -> bool:
     font = ImageFont.load_default(size=11)
     for index, (caption, strip) in enumerate(strips):
         top = MARGIN + index * step
-        pen.text((MARGIN, top - 1), caption, fill="black", font=font)
+        # the font that comes with Pillow has little beyond ASCII
+        pen.text((MARGIN, top - 1), caption.encode("ascii", "replace").decode(), fill="black", font=font)
         page.paste(strip, (MARGIN, top + CAPTION))
     buffer = io.BytesIO()
     page.save(buffer, "PNG", optimize=True)

@@ -79,8 +79,18 @@ class Tokenizer(nn.Module):
         return TokenizerOutput(reconstructions=self._decode([q.value for q in quantized]), quantized=tuple(quantized))
 
     def encode(self, images: Tensor) -> list[Tensor]:
-        """The codes of images: int64 ``(B, T, h, w)`` per level, coarse to fine. Raises as :meth:`forward`."""
-        _, quantized = self._quantize(images, depth=len(self.levels))
+        """The codes of images: int64 ``(B, T, h, w)`` per level, coarse to fine.
+
+        Raises:
+            TensorError: as :meth:`forward`; or a latent holds NaN or infinity, which no code stands for.
+        """
+        latents, quantized = self._quantize(images, depth=len(self.levels))
+        for level, of_level in enumerate(latents):
+            if not torch.isfinite(of_level).all():
+                raise TensorError(
+                    f"The latent of level {level} holds NaN or infinity",
+                    hint="Look for NaN in the images and in the trained weights.",
+                )
         return [q.codes for q in quantized]
 
     def decode(self, codes: Sequence[Tensor]) -> Tensor:
