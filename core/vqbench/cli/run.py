@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from vqbench.results import CellRecord, ResultsFolder
 
 __all__ = ["run"]
+
+MOST_ROWS = 60
+"""Rows of the picture."""
 
 
 @click.command(
@@ -34,7 +38,11 @@ __all__ = ["run"]
 )
 @click.option("--force", is_flag=True, help="Forget earlier records and checkpoints of the selected cells.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first failure.")
-@click.option("--offline", is_flag=True, help="Never reach for the network; say what is missing instead.")
+@click.option(
+    "--offline",
+    is_flag=True,
+    help="Keep workers from the network: sets VQBENCH_OFFLINE and HF_HUB_OFFLINE for them. (vqbench itself downloads nothing.)",
+)
 @click.option("--quiet", is_flag=True, help="No progress, only the leaderboards.")
 @catalog_options
 @click.pass_context
@@ -66,6 +74,8 @@ def run(
     from vqbench.run.job import WorkerOptions
     from vqbench.run.session import run_plan
 
+    if offline:
+        os.environ.update(VQBENCH_OFFLINE="1", HF_HUB_OFFLINE="1")  # workers inherit them
     plan = selection.plan(catalog_options)
     options = WorkerOptions(
         suite=plan.suite,
@@ -73,7 +83,6 @@ def run(
         catalog=catalog_options,
         device=device,
         checkpoint_seconds=checkpoint_seconds,
-        offline=offline,
     )
     summary = run_plan(plan, options=options, jobs=jobs, timeout=timeout, force=force, fail_fast=fail_fast, quiet=quiet)
     click.echo(_publish(plan, ResultsFolder(selection.results, plan.suite)), nl=False)
@@ -90,8 +99,12 @@ def _publish(plan: Plan, folder: ResultsFolder) -> str:
 
     records, broken = read_records(folder.path)
     planned = {cell.id: index for index, cell in enumerate(plan.cells)}
-    shown = sorted((r for r in records if r.cell_id in planned), key=lambda r: planned[r.cell_id])
-    compose_picture(folder.path / PICTURE_NAME, [(_caption(r), folder.sample_path(r.cell_id)) for r in shown])
+    rows = [
+        (_caption(record), folder.sample_path(record.cell_id))
+        for record in sorted(records, key=lambda record: planned.get(record.cell_id, len(planned)))
+        if record.status == "ok"
+    ]
+    compose_picture(folder.path / PICTURE_NAME, rows[:MOST_ROWS])
     return write_leaderboard_files(folder, records, broken, width=shutil.get_terminal_size((120, 24)).columns)
 
 

@@ -27,7 +27,6 @@ class WorkerOptions:
     catalog: CatalogOptions
     device: str = "auto"
     checkpoint_seconds: float = 30.0
-    offline: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
