@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from vqbench.specs import BackboneSpec, DatasetSpec, MetricSpec, QuantizerSpec, SuiteSpec
+    from vqbench.specs import BackboneSpec, DatasetSpec, MetricSpec, PublishedSpec, QuantizerSpec, SuiteSpec
 
 __all__ = ["API_VERSION", "PROJECT", "hookimpl", "hookspec"]
 
@@ -134,4 +134,45 @@ def vqbench_suites() -> Iterable[SuiteSpec]:  # type: ignore[empty-body]
         def vqbench_suites():
             yield SuiteSpec(name="textures", summary="four quantizers on textures",
                             path=Path(__file__).parent / "textures.toml")
+    """
+
+
+@hookspec
+def vqbench_published() -> Iterable[PublishedSpec]:  # type: ignore[empty-body]
+    """Files of published numbers, which ``vqbench leaderboard --with-published`` shows as reference.
+
+    ::
+
+        @hookimpl
+        def vqbench_published():
+            yield PublishedSpec(name="textures", summary="reconstruction of textures, table 2 of the paper",
+                                path=Path(__file__).parent / "published.toml")
+
+        # published.toml
+        schema = 1
+
+        [sources.paper]
+        name = "Doe et al., Tokenizing textures, table 2"
+        kind = "paper"                 # or repository, logs, third party, second hand (which makes it secondary)
+
+        [protocols.textures-256]
+        dataset = "textures"
+        images = "test split"
+        count = 1000
+        resolution = 256
+        crop = "centre"
+
+        [metrics.psnr]
+        name = "psnr"
+        unit = "dB"
+        better = "higher"
+        definition = "mean over images, clamped, rounded to 256 levels"
+
+        [[tables]]
+        title = "Reconstruction"
+        protocol = "textures-256"
+        source = "paper"
+        rows = [
+          { method = "vqgan", backbone = "unet", tokens = 256, codebook_size = 1024, values = { psnr = 21.5 } },
+        ]
     """

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeAlias
 
 __all__ = [
+    "AnySpec",
     "BackboneSpec",
     "ComponentSpec",
     "DatasetSpec",
@@ -21,6 +22,7 @@ __all__ = [
     "MetricSpec",
     "Parameter",
     "Parameters",
+    "PublishedSpec",
     "QuantizerSpec",
     "Requirement",
     "SuiteSpec",
@@ -196,3 +198,21 @@ class SuiteSpec:
     name: str
     summary: str
     path: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedSpec:
+    """A file (TOML) of numbers that others published, with protocol and source of each; ``path`` is package data of the plugin.
+
+    Leaderboards show them apart, as reference, and rank nothing by them.
+    """
+
+    kind: ClassVar[str] = "publication"
+
+    name: str
+    summary: str
+    path: Path
+
+
+AnySpec: TypeAlias = ComponentSpec | SuiteSpec | PublishedSpec
+"""What a hook may return."""

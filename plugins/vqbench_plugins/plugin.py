@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vqbench import BackboneSpec, DatasetSpec, MetricSpec, QuantizerSpec, SuiteSpec, hookimpl
+from vqbench import BackboneSpec, DatasetSpec, MetricSpec, PublishedSpec, QuantizerSpec, SuiteSpec, hookimpl
 
 __all__ = [
     "VQBENCH_API",
     "vqbench_backbones",
     "vqbench_datasets",
     "vqbench_metrics",
+    "vqbench_published",
     "vqbench_quantizers",
     "vqbench_suites",
 ]
@@ -56,3 +57,11 @@ def vqbench_suites() -> Iterable[SuiteSpec]:
     from vqbench_plugins.suites import SUITES
 
     return SUITES
+
+
+@hookimpl
+def vqbench_published() -> Iterable[PublishedSpec]:
+    """The published numbers that come with vqbench."""
+    from vqbench_plugins.published import PUBLISHED
+
+    return PUBLISHED

@@ -20,7 +20,8 @@ CASES = golden.names(rule="fsq")
 def build(case: golden.Case) -> FSQ:
     parameters = case.parameters
     order = parameters["index_order"].replace("_", "-")
-    return FSQ(levels=parameters["levels"], bound=BOUNDS[parameters["bound"]], index_order=order)
+    tokens = parameters["num_codebooks"]
+    return FSQ(levels=parameters["levels"], bound=BOUNDS[parameters["bound"]], index_order=order, tokens=tokens)
 
 
 @pytest.mark.parametrize("name", CASES)

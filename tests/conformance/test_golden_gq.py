@@ -7,16 +7,18 @@ import pytest
 import torch
 
 from vqbench.ops import nearest_gaussian
-from vqbench_plugins.quantizers.gaussian import posterior, sample
+from vqbench_plugins.quantizers.gaussian import GaussianVAE, posterior, sample
 from vqbench_plugins.quantizers.gaussian_codebook import codebook_sha256, gaussian_codebook
 from vqbench_plugins.quantizers.gq import GQ
 
 CASES = golden.names(rule="gq")
 # recorded separately, with the versions they were recorded with: torch 2.13, scipy 1.17 (torch 2.15 gives the same)
 HASHES = {
+    (65536, 16): "effbb50723ff7d93c536130bc3b48657d8e3bd8a7458dfe4882910c843eb95c8",
     (65536, 8): "e8a016842c323b79581e085a85ed63788b917c439cc7c85d2d38c7f56ba6e42b",
     (65536, 4): "984ac78517a6dfa0a335e335071ccb54ad877f4b58169699c5a7d544dea28069",
     (65536, 1): "8566b45d3ecbcfab2199534355b8e33f61ffe9f7c889cb77afe3f99216d99287",
+    (256, 4): "750be91d0c48e868e5e7f36f22b9c3704e43b7ba6d422388ce6bec3f0f5a8daa",
     (1024, 16): "e24915c3b42d625f53f70666325f6fa71797225ef4438f812381e27b51fd2123",
 }
 
@@ -82,11 +84,53 @@ def test_the_training_sample_and_its_gradient_are_the_recorded_ones() -> None:
 
 
 def test_the_training_mode_of_the_gaussian_vae_draws_its_noise_from_the_global_generator() -> None:
-    from vqbench_plugins.quantizers.gaussian import GaussianVAE
-
     case = golden.case("gq_sample_bchw")
     x = case.tensor("x")
     torch.manual_seed(3)
     value = GaussianVAE(channels=8, dim=4).train()(x).value
     torch.manual_seed(3)
     torch.testing.assert_close(value, sample(*posterior(x), torch.randn(case["noise"].shape)), rtol=0, atol=0)
+
+
+@pytest.fixture
+def straight_through(monkeypatch: pytest.MonkeyPatch) -> tuple[golden.Case, GQ]:
+    """The recorded step of the straight-through form, in training mode, drawing the recorded noise."""
+    [name] = golden.names("gq.straight_through")
+    case = golden.case(name)
+    p = case.parameters
+    monkeypatch.setattr("torch.randn_like", lambda means: case.tensor("noise"))
+    quantizer = GQ(
+        channels=case["noise"].shape[1],
+        codebook_size=p["K"],
+        dim=p["m"],
+        beta=p["beta"],
+        seed=p["seed"],
+        grouping=p["grouping"],
+        training="straight-through",
+        variant="tdc-gq2",
+        tolerance=p["tolerance"],
+    )
+    return case, quantizer.train()
+
+
+def test_the_straight_through_form_gives_the_recorded_results(straight_through: tuple[golden.Case, GQ]) -> None:
+    case, quantizer = straight_through
+    x = case.tensor("x", grad=True)
+    out = quantizer(x)
+    case.assert_codes("indices", golden.codes_from_image(out.codes, case["indices"]))
+    case.assert_close("quantized", out.value)
+    case.assert_close("kl_loss", out.losses["kl"].value)
+    (grad,) = torch.autograd.grad((out.value * case.tensor("w")).sum(), x, retain_graph=True)
+    case.assert_close("grad_x_of_qw", grad)
+    (grad,) = torch.autograd.grad(out.losses["kl"].value, x)
+    case.assert_close("grad_x_of_kl_loss", grad)
+
+
+def test_the_straight_through_gradient_is_that_of_the_sample(straight_through: tuple[golden.Case, GQ]) -> None:
+    case, quantizer = straight_through
+    x, w = case.tensor("x", grad=True), case.tensor("w")
+    (grad,) = torch.autograd.grad((quantizer(x).value * w).sum(), x)
+    of_means, of_log_variances = grad.chunk(2, dim=1)
+    torch.testing.assert_close(of_means, w, rtol=0, atol=0)
+    sigma = torch.exp(posterior(x.detach())[1] / 2)
+    torch.testing.assert_close(of_log_variances, w * sigma * case.tensor("noise") / 2)

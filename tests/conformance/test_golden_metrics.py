@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import golden
 import pytest
 import torch
@@ -77,3 +79,13 @@ def test_perplexity_from_codes(name: str) -> None:
     counted.update(0, codes.reshape(1, 1, 1, -1))
     (measured,) = counted.compute()
     case.assert_close("perplexity", torch.tensor(measured.perplexity).numpy())
+
+
+@pytest.mark.parametrize("name", golden.names("usage.entropy_smoothed"))
+def test_the_entropy_of_smoothed_counts_is_another_number_than_ours(name: str) -> None:
+    case = golden.case(name)
+    counts, size = case.tensor("counts"), case.parameters["K"]
+    exact = slot_usage(counts, size).entropy_bits * math.log(2)
+    smoothed = float(case["entropy"])
+    assert (counts == 0).any()
+    assert exact < smoothed - 1e-5  # smoothing gives unused codes a share

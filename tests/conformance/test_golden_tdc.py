@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import golden
 import pytest
 
-from vqbench_plugins.quantizers.gaussian import GaussianVAE, posterior, token_nats
-from vqbench_plugins.quantizers.tdc import NATS_TO_BITS, TDC, TDCRule
+from vqbench.interfaces import Quantizer
+from vqbench_plugins.quantizers.divergence import token_nats
+from vqbench_plugins.quantizers.gaussian import GaussianVAE, posterior
+from vqbench_plugins.quantizers.gq import GQ
+from vqbench_plugins.quantizers.tdc import NATS_TO_BITS, TDC, TDC_RULES, TDCRule
 
 CASES = golden.names("tdc.*")
 MULTIPLIERS = ("lam", "lam_min", "lam_max")
@@ -42,16 +47,35 @@ def test_losses_gradients_and_multipliers_follow_the_recorded_trace(name: str) -
             case.assert_close("grad_xs_of_kl_loss", x.grad, step=step)
 
 
-@pytest.mark.parametrize("name", golden.names("tdc.fixed", "tdc.example"))
-def test_the_gaussian_vae_leaves_the_recorded_losses_and_statistics(name: str) -> None:
+def test_the_named_variants_are_the_recorded_ones() -> None:
+    assert {rule_of(golden.case(name)) for name in golden.names("tdc.fixed", "tdc.example")} == {TDC_RULES["tdc"]}
+    assert [rule_of(golden.case(name)) for name in golden.names("tdc.monotone_max")] == [TDC_RULES["tdc-gq2"]]
+
+
+@pytest.mark.parametrize("method", ["gaussian_vae", "gq straight-through"])
+@pytest.mark.parametrize("name", CASES)
+def test_methods_leave_the_recorded_losses_statistics_and_gradients(name: str, method: str) -> None:
     case = golden.case(name)
     p = case.parameters
     xs = case.tensor("xs")
     channels = golden.as_image(xs[0], p["layout"]).shape[1] // 2
-    vae = GaussianVAE(channels=channels, dim=p["m"], target_bits=float(p["K"].bit_length() - 1)).train()
+    quantizer = quantizer_of(case, method, channels).train()
     for step in range(p["steps"]):
-        out = vae(golden.as_image(xs[step], p["layout"]))
+        x = xs[step].clone().requires_grad_()
+        out = quantizer(golden.as_image(x, p["layout"]))
         assert out.losses["kl"].unit == "image_sum"
         case.assert_close("kl_loss", out.losses["kl"].value, step=step)
         for field in ("bits_mean", "bits_min", "bits_max", *MULTIPLIERS):
             case.assert_close(field, out.statistics[field], step=step)
+        if "grad_xs_of_kl_loss" in case:
+            out.losses["kl"].value.backward()
+            case.assert_close("grad_xs_of_kl_loss", x.grad, step=step)
+
+
+def quantizer_of(case: golden.Case, method: str, channels: int) -> Quantizer:
+    p = case.parameters
+    arguments: dict[str, Any] = {"channels": channels, "dim": p["m"], "grouping": p["grouping"]}
+    arguments |= {"variant": "tdc-gq2" if case.variant == "tdc.monotone_max" else "tdc", "tolerance": p["tolerance"]}
+    if method == "gaussian_vae":
+        return GaussianVAE(**arguments, target_bits=float(p["K"].bit_length() - 1))
+    return GQ(**arguments, codebook_size=p["K"], training="straight-through")

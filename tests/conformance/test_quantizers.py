@@ -22,12 +22,30 @@ CPU = torch.device("cpu")
 IMAGE_SIZE, STRIDE = 32, 8
 SMALL = {  # parameters that keep the tests quick; a quantizer not listed runs with its defaults
     "vqbench/fsq": {"levels": [8, 8, 8]},
+    "vqbench/lfq": {"bits": 10},
+    "vqbench/bsq": {"bits": 10},
     "vqbench/vqgan": {"codebook_size": 64, "dim": 8},
     "vqbench/vq_vae_2": {"coarse_codebook_size": 64, "fine_codebook_size": 64, "dim": 8},
+    "vqbench/rq_vae": {"codebook_size": 16, "dim": 8, "depth": 2},
     "vqbench/gaussian_vae": {"channels": 8, "dim": 4, "target_bits": 8.0},
     "vqbench/gq": {"channels": 8, "dim": 4, "codebook_size": 256},
+    "vqbench/tokenbridge": {"channels": 8, "bits": 3},
+    "vqbench/sq_vae": {"codebook_size": 64, "dim": 8, "variance_init": 1.0, "variance_lr_scale": 10.0},
+    "vqbench/rsq_vae": {"codebook_size": 16, "dim": 8, "layers": 2, "variance_init": 1.0, "variance_lr_scale": 10.0},
+    "vqbench/sq_vae_2": {"coarse_codebook_size": 64, "fine_codebook_size": 64, "dim": 8, "variance_init": 1.0},
+    "vqbench/hq_vae": {"codebook_sizes": [16, 16], "layers": [2, 1], "dim": 8, "variance_init": 1.0},
 }
 VARIANTS = {"vqgan-ema": ("vqbench/vqgan", {"update": "ema"}), "vqgan-l2": ("vqbench/vqgan", {"normalize": "l2"})}
+VARIANTS["lfq-groups"] = ("vqbench/lfq", {"token_bits": [4, 6], "entropy_group": 5, "log_guard": "clamp-1e-5"})
+VARIANTS["bsq-joint"] = ("vqbench/bsq", {"bits": 64, "entropy_group": 16, "gradient_scale": "1"})
+VARIANTS["vqgan-rotation"] = ("vqbench/vqgan", {"gradient": "rotation"})
+VARIANTS["vqgan-factorised"] = ("vqbench/vqgan", {"latent_dim": 16, "tokens": 2, "shared_codebook": False})
+VARIANTS["rq_vae-separate"] = ("vqbench/rq_vae", {"shared_codebook": False})
+VARIANTS["gaussian_vae-sample"] = ("vqbench/gaussian_vae", {"evaluation": "sample"})
+VARIANTS["gq-straight-through"] = ("vqbench/gq", {"training": "straight-through"})
+VARIANTS["tokenbridge-gq"] = ("vqbench/tokenbridge", {"definition": "gq"})
+VARIANTS["sq_vae-IV"] = ("vqbench/sq_vae", {"variance": "IV"})
+VARIANTS["hq_vae-progressive"] = ("vqbench/hq_vae", {"progressive": "sum"})
 METHODS = {e.id: (e.id, {}) for e in CATALOG.entries("quantizer")} | VARIANTS
 BACKBONES = ["unet", "vit"]
 

@@ -1,14 +1,17 @@
 """Golden vectors: inputs and results recorded from original implementations.
 
-``tests/golden/index.json`` says for each case where it came from (repository and commit), which published variant it
-is, its parameters, its arrays and how closely they must be met. The arrays of a family lie in one ``.npz`` beside it; a
-field's role is ``input``, ``cotangent``, ``expected`` or ``margin`` (how far the runner-up of a decision was). Equal
-arrays are stored once.
+The indexes of ``tests/golden`` (``index.json`` and ``index_<family>.json``) say for each case where it came from
+(repository and commit), which published variant it is, its parameters, its arrays and how closely they must be met.
+The arrays of a family lie in one ``.npz`` beside its index; a field's role is ``input``, ``cotangent``, ``expected`` or
+``margin`` (how far the runner-up of a decision was). Equal arrays are stored once.
+
+What tests compare is noted in :data:`COMPARED`, of which ``conformance_table.py`` makes ``docs/conformance.md``.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,15 +22,27 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-__all__ = ["Case", "as_image", "case", "codes_from_image", "from_image", "names"]
+__all__ = ["COMPARED", "Case", "as_image", "case", "codes_from_image", "from_image", "index", "names"]
 
 FOLDER = Path(__file__).parent.parent / "golden"
+COMPARED: dict[str, dict[str, set[str]]] = {}
+"""Of each test that ran in this process, the cases it read and the fields of them that it found to agree."""
+
+
+def _note(case: str, *fields: str) -> None:
+    if test := os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]:
+        COMPARED.setdefault(test, {}).setdefault(case, set()).update(fields)
 
 
 @cache
-def _index() -> dict[str, dict[str, Any]]:
-    index: dict[str, dict[str, Any]] = json.loads((FOLDER / "index.json").read_text())
-    return index
+def index() -> dict[str, dict[str, Any]]:
+    """All cases as the indexes describe them."""
+    merged: dict[str, dict[str, Any]] = {}
+    for path in sorted(FOLDER.glob("index*.json")):
+        entries = json.loads(path.read_text())
+        assert not merged.keys() & entries.keys(), f"{path.name} names a case that another index has"
+        merged |= entries
+    return merged
 
 
 @cache
@@ -44,7 +59,7 @@ def names(*variants: str, rule: str | None = None) -> list[str]:
 
     found = [
         name
-        for name, entry in _index().items()
+        for name, entry in index().items()
         if (not variants or matches(entry["variant"])) and rule in (None, entry["rule"])
     ]
     assert found, f"no golden case of variants {variants} and rule {rule}"
@@ -53,7 +68,8 @@ def names(*variants: str, rule: str | None = None) -> list[str]:
 
 def case(name: str) -> Case:
     """The case of that name."""
-    entry = _index()[name]
+    entry = index()[name]
+    _note(name)
     store = _store(entry["file"])
     return Case(
         name=name,
@@ -101,6 +117,7 @@ class Case:
         assert within.all(), (
             f"{self.name}: {field} is off by up to {error.max():.3g} (largest value {magnitude.max():.3g})"
         )
+        _note(self.name, field)
 
     def assert_codes(self, field: str, got: Tensor | npt.ArrayLike, *, step: int | None = None) -> None:
         """Equal codes wherever the margin says that float32 can decide; everywhere for a case without margins."""
@@ -116,6 +133,7 @@ class Case:
         decided = np.ones(expected.shape, bool) if margin is None else margin > tolerance["threshold"]
         wrong = (value != expected) & decided
         assert not wrong.any(), f"{self.name}: {wrong.sum()} of {decided.sum()} decided codes of {field} differ"
+        _note(self.name, field)
 
 
 def _array(value: Tensor | npt.ArrayLike) -> npt.NDArray[Any]:

@@ -141,6 +141,25 @@ def test_two_levels_work_with_the_other_bounds() -> None:
     assert FSQ([2], bound="symmetric").eval()(latent(0.1)).value.item() == 1.0
 
 
+def test_a_product_beyond_32_bits_is_exact_with_the_first_digit_most_significant() -> None:
+    """The GQ authors' int32 index overflows beyond 31 bits."""
+    fsq = FSQ([16] * 8, bound="atanh", index_order="first-most").eval()
+    z = torch.randn(1, 8, 4, 4, generator=torch.Generator().manual_seed(0)) * 2
+    out = fsq(z)
+    digits = (out.value * 8 + 8).permute(0, 2, 3, 1).reshape(-1, 8).int().tolist()
+    assert out.codes.flatten().tolist() == [int("".join(f"{digit:x}" for digit in row), 16) for row in digits]
+    assert out.codes.max() > 2**31
+
+
+def test_two_tokens_are_two_blocks_of_channels() -> None:
+    z = torch.randn(2, 6, 3, 4, generator=torch.Generator().manual_seed(0)) * 2
+    one, two = FSQ([8, 5, 3]).eval(), FSQ([8, 5, 3], tokens=2).eval()
+    out = two(z)
+    assert two.codebook_sizes == (120, 120)
+    assert torch.equal(out.codes, torch.cat([one(z[:, :3]).codes, one(z[:, 3:]).codes], dim=1))
+    assert torch.equal(two.decode(out.codes), out.value)
+
+
 def test_it_has_no_state_and_no_loss() -> None:
     fsq = FSQ([8, 5])
     assert not fsq.state_dict()

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from vqbench.errors import ParameterError, VQBenchError
-from vqbench_plugins.quantizers.gaussian import GaussianVAE, posterior, token_nats
+from vqbench_plugins.quantizers.divergence import token_nats
+from vqbench_plugins.quantizers.gaussian import GaussianVAE, posterior
 from vqbench_plugins.quantizers.grouping import join_groups, split_groups
-from vqbench_plugins.quantizers.tdc import TDC, TDC_RULES, TDCRule
+from vqbench_plugins.quantizers.tdc import TDC, TDC_RULES, TargetWeights, TDCRule
 
 
 def latents(*shape: int, seed: int = 0) -> Tensor:
@@ -39,14 +40,36 @@ def test_worked_example_of_two_steps(variant: str) -> None:
 
 def test_the_weight_of_high_tokens_falls_again_only_in_the_corrected_form() -> None:
     high, inside = torch.full((1, 1, 1, 2), 9.0), torch.full((1, 1, 1, 2), 4.0)
-    after = {}
+    after: dict[str, float] = {}
     for variant, rule in TDC_RULES.items():
         tdc = TDC(4.0, rule=rule)
         for bits in (high, high, inside):
             tdc(bits)
         after[variant] = tdc.lam_max.item()
     assert after["tdc"] == pytest.approx(1.01)
-    assert after["tdc-astrained"] == pytest.approx(1.0201)
+    assert {name: lam_max for name, lam_max in after.items() if name != "tdc"} == {
+        name: pytest.approx(1.0201) for name in TDC_RULES if name != "tdc"
+    }
+
+
+def test_variants_differ_as_published_from_the_second_step_on() -> None:
+    losses = {}
+    for variant in (*TDC_RULES, "target"):
+        vae = GaussianVAE(channels=1, dim=1, target_bits=4.0, variant=variant)  # type: ignore[arg-type]
+        losses[variant] = [vae(example()).losses["kl"].value.item() for _ in range(2)]
+    for variant in ("tdc", "tdc-astrained", "tdc-nolam"):
+        assert losses[variant][0] == pytest.approx(14.592742, abs=1e-4)
+    assert losses["tdc-nolam"][1] == pytest.approx(14.838025 / 1.01, abs=1e-4)
+    assert losses["tdc-gq2"] == pytest.approx([14.592742 / 3, 14.838025 / 3], abs=1e-4)
+    nats = [value / 1.4426 for value in (0.265351, 4.227402, 10.099988)]
+    assert losses["target"] == pytest.approx([nats[0] / 40 + nats[1] + 40 * nats[2]] * 2, abs=1e-3)
+
+
+def test_the_fixed_weights_have_no_state_and_sum_over_tokens() -> None:
+    weights = TargetWeights(4.0, tolerance=0.5)
+    assert not weights.state_dict()
+    bits = torch.tensor([[3.5, 4.5], [3.0, 5.0]])  # both edges are inside; mean over two images
+    assert weights(bits).item() == pytest.approx((3.5 + 4.5 + 3.0 / 40 + 40 * 5.0) / 2 / 1.4426)
 
 
 def test_the_band_is_closed() -> None:
@@ -77,8 +100,8 @@ def test_evaluation_leaves_the_multipliers_alone() -> None:
     assert tdc.lam.item() == tdc.lam_min.item() == tdc.lam_max.item() == 1.0
     vae = GaussianVAE(channels=4, dim=2, target_bits=1.0).eval()
     out = vae(latents(2, 8, 3, 3))
-    assert vae.tdc is not None
-    assert vae.tdc.lam.item() == 1.0
+    assert isinstance(vae.divergence.tdc, TDC)
+    assert vae.divergence.tdc.lam.item() == 1.0
     assert not out.losses
 
 
@@ -89,7 +112,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one() -> None:
     resumed.load_state_dict(run.state_dict())
     losses = [vae(latents(2, 8, 3, 3, seed=9)).losses["kl"].value.item() for vae in (run, resumed)]
     assert losses[0] == losses[1]
-    assert set(run.state_dict()) == {"tdc.lam", "tdc.lam_min", "tdc.lam_max"}
+    assert set(run.state_dict()) == {f"divergence.tdc.{name}" for name in ("lam", "lam_min", "lam_max")}
 
 
 def test_the_gradient_does_not_reach_the_multipliers_or_clamped_log_variances() -> None:
@@ -148,3 +171,25 @@ def test_token_divergences_are_those_of_their_channels() -> None:
 def test_a_dimension_that_does_not_divide_the_channels_is_refused() -> None:
     with pytest.raises(ParameterError, match=r"dim = 3 with channels = 8, expected 1, 2, 4, 8"):
         GaussianVAE(channels=8, dim=3)
+
+
+def test_a_sample_is_evaluated_with_one_fixed_field_of_noise() -> None:
+    vae = GaussianVAE(channels=4, dim=2, evaluation="sample").eval()
+    x = latents(3, 8, 3, 5)
+    state = torch.get_rng_state()
+    value = vae(x).value
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(vae(x).value, value)
+    assert torch.equal(vae(x[1:2]).value, value[1:2])  # whatever else is in the batch
+    noise = (value - x[:, :4]) / torch.exp(x[:, 4:] / 2)
+    torch.testing.assert_close(noise[0], noise[2])
+    assert 0.5 < float(noise[0].std()) < 1.5
+
+
+def test_what_evaluation_decodes_makes_no_difference_to_training() -> None:
+    x = latents(2, 8, 3, 3)
+    values = []
+    for evaluation in ("mean", "sample"):
+        torch.manual_seed(0)
+        values.append(GaussianVAE(channels=4, dim=2, evaluation=evaluation)(x).value)  # type: ignore[arg-type]
+    assert torch.equal(*values)

@@ -1,7 +1,7 @@
 """The catalog: which plugins and components there are, and how their names and parameters resolve."""
 
 from vqbench.catalog.catalog import Catalog
-from vqbench.catalog.naming import KINDS, Entry, SuiteEntry
+from vqbench.catalog.naming import KINDS, Entry, PublishedEntry, SuiteEntry
 from vqbench.catalog.options import CatalogOptions
 from vqbench.catalog.outcome import DisabledPlugin, LoadedPlugin, PluginFailure
 from vqbench.catalog.parameters import resolve_parameters
@@ -15,6 +15,7 @@ __all__ = [
     "Entry",
     "LoadedPlugin",
     "PluginFailure",
+    "PublishedEntry",
     "SuiteEntry",
     "load_target",
     "missing_requirements",

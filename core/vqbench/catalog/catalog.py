@@ -10,7 +10,7 @@ from vqbench import hookspecs
 from vqbench.catalog import targets
 from vqbench.catalog.discovery import discover
 from vqbench.catalog.loading import load_plugin
-from vqbench.catalog.naming import KINDS, AnyEntry, Entry, Names, SuiteEntry
+from vqbench.catalog.naming import KINDS, AnyEntry, Entry, Names, PublishedEntry, SuiteEntry
 from vqbench.catalog.options import CatalogOptions
 from vqbench.catalog.outcome import DisabledPlugin, LoadedPlugin, PluginFailure
 from vqbench.catalog.unknown import explain_unknown
@@ -105,7 +105,7 @@ class Catalog:
         _check_kind(kind)
         entry = self._find(kind, name)
         if not isinstance(entry, Entry):
-            raise UsageError(f"{name!r} is a suite, not a component with parameters")
+            raise UsageError(f"{name!r} is a {kind}, not a component with parameters")
         return entry
 
     def suite(self, name: str) -> SuiteEntry:
@@ -113,6 +113,10 @@ class Catalog:
         entry = self._find("suite", name)
         assert isinstance(entry, SuiteEntry)
         return entry
+
+    def publications(self) -> tuple[PublishedEntry, ...]:
+        """All files of published numbers, sorted by name."""
+        return tuple(e for e in self._names.entries if isinstance(e, PublishedEntry))
 
     def entries(self, kind: str | None = None) -> tuple[AnyEntry, ...]:
         """All components, or those of one kind, sorted by kind and name."""

@@ -9,11 +9,13 @@ from pathlib import Path
 from vqbench.catalog.parameters import TYPES, resolve_parameters
 from vqbench.errors import PluginError, VQBenchError
 from vqbench.specs import (
+    AnySpec,
     BackboneSpec,
     ComponentSpec,
     DatasetSpec,
     MetricSpec,
     Parameter,
+    PublishedSpec,
     QuantizerSpec,
     Requirement,
     SuiteSpec,
@@ -21,12 +23,13 @@ from vqbench.specs import (
 
 __all__ = ["HOOKS", "TARGET", "check_component"]
 
-HOOKS: dict[str, type[ComponentSpec] | type[SuiteSpec]] = {
+HOOKS: dict[str, type[ComponentSpec] | type[SuiteSpec] | type[PublishedSpec]] = {
     "vqbench_quantizers": QuantizerSpec,
     "vqbench_backbones": BackboneSpec,
     "vqbench_datasets": DatasetSpec,
     "vqbench_metrics": MetricSpec,
     "vqbench_suites": SuiteSpec,
+    "vqbench_published": PublishedSpec,
 }
 """Each hook, and the descriptor it returns."""
 
@@ -37,7 +40,7 @@ MAX_NAME = 100
 WORDS = {"objective": ("reconstruction", "elbo"), "better": ("higher", "lower")}
 
 
-def check_component(spec: ComponentSpec | SuiteSpec) -> None:
+def check_component(spec: AnySpec) -> None:
     """Check a descriptor whose class is right already.
 
     Raises:
@@ -51,7 +54,7 @@ def check_component(spec: ComponentSpec | SuiteSpec) -> None:
         )
     owner = f"{spec.kind} {spec.name!r}"
     _text(owner, "summary", spec.summary)
-    if isinstance(spec, SuiteSpec):
+    if isinstance(spec, SuiteSpec | PublishedSpec):
         if not isinstance(spec.path, Path) or not spec.path.is_file():
             raise PluginError(f"{owner}: path is not an existing file", got=spec.path, expected="a pathlib.Path")
         return

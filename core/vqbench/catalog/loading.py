@@ -13,11 +13,11 @@ import pluggy
 
 from vqbench.catalog.contract import HOOKS, check_component
 from vqbench.catalog.discovery import Candidate
-from vqbench.catalog.naming import AnyEntry, Entry, SuiteEntry
+from vqbench.catalog.naming import AnyEntry, Entry, PublishedEntry, SuiteEntry
 from vqbench.catalog.outcome import PluginFailure, Stage, describe, plugin_traceback
 from vqbench.errors import PluginError, closest
 from vqbench.hookspecs import API_VERSION, PROJECT
-from vqbench.specs import ComponentSpec, SuiteSpec
+from vqbench.specs import AnySpec, PublishedSpec, SuiteSpec
 
 __all__ = ["load_plugin"]
 
@@ -125,7 +125,7 @@ def _register(name: str, plugin: object, manager: pluggy.PluginManager) -> None:
         raise PluginError("it implements no hook", expected="at least one of " + ", ".join(HOOKS))
 
 
-def _call(hook: str, plugin: object, manager: pluggy.PluginManager) -> list[ComponentSpec | SuiteSpec]:
+def _call(hook: str, plugin: object, manager: pluggy.PluginManager) -> list[AnySpec]:
     """What one plugin's hook returns; an empty list where it does not implement the hook."""
     callers = {caller.name for caller in manager.get_hookcallers(plugin) or ()}
     if hook not in callers:
@@ -152,7 +152,7 @@ def _call(hook: str, plugin: object, manager: pluggy.PluginManager) -> list[Comp
     return specs
 
 
-def _check_distinct(specs: Iterable[ComponentSpec | SuiteSpec]) -> None:
+def _check_distinct(specs: Iterable[AnySpec]) -> None:
     seen: set[str] = set()
     for spec in specs:
         if spec.name in seen:
@@ -160,11 +160,15 @@ def _check_distinct(specs: Iterable[ComponentSpec | SuiteSpec]) -> None:
         seen.add(spec.name)
 
 
-def _entry(candidate: Candidate, spec: ComponentSpec | SuiteSpec) -> AnyEntry:
+def _entry(candidate: Candidate, spec: AnySpec) -> AnyEntry:
     name, distribution, version = candidate.name, candidate.distribution, candidate.version
     builtin = candidate.builtin
     if isinstance(spec, SuiteSpec):
         return SuiteEntry(
+            spec=spec, plugin=name, distribution=distribution, distribution_version=version, builtin=builtin
+        )
+    if isinstance(spec, PublishedSpec):
+        return PublishedEntry(
             spec=spec, plugin=name, distribution=distribution, distribution_version=version, builtin=builtin
         )
     return Entry(spec=spec, plugin=name, distribution=distribution, distribution_version=version, builtin=builtin)

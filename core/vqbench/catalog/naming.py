@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from vqbench.errors import UnknownComponentError
-from vqbench.specs import ComponentSpec, SuiteSpec
+from vqbench.specs import AnySpec, ComponentSpec, PublishedSpec, SuiteSpec
 
-__all__ = ["KINDS", "AnyEntry", "Entry", "Names", "SuiteEntry"]
+__all__ = ["KINDS", "AnyEntry", "Entry", "Names", "PublishedEntry", "SuiteEntry"]
 
-KINDS = ("quantizer", "backbone", "dataset", "metric", "suite")
+KINDS = ("quantizer", "backbone", "dataset", "metric", "suite", "publication")
 """The kinds of components, in the order they are listed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Registered:
-    spec: ComponentSpec | SuiteSpec
+    spec: AnySpec
     plugin: str
     distribution: str | None = None
     distribution_version: str | None = None
@@ -66,7 +66,14 @@ class SuiteEntry(_Registered):
     spec: SuiteSpec
 
 
-AnyEntry: TypeAlias = Entry | SuiteEntry
+@dataclass(frozen=True, kw_only=True)
+class PublishedEntry(_Registered):
+    """A registered file of published numbers; fields as of :class:`Entry`."""
+
+    spec: PublishedSpec
+
+
+AnyEntry: TypeAlias = Entry | SuiteEntry | PublishedEntry
 
 
 class Names:

@@ -10,7 +10,7 @@ from vqbench.catalog.contract import TARGET
 from vqbench.catalog.naming import Entry
 from vqbench.catalog.outcome import describe, plugin_traceback
 from vqbench.errors import PluginError, UnavailableError
-from vqbench.specs import ComponentSpec, Requirement, SuiteSpec
+from vqbench.specs import AnySpec, ComponentSpec, Requirement
 
 __all__ = ["load_target", "missing_requirements"]
 
@@ -46,12 +46,12 @@ def load_target(target: Entry | str) -> object:
     return found
 
 
-def missing_requirements(spec: ComponentSpec | SuiteSpec) -> list[Requirement]:
+def missing_requirements(spec: AnySpec) -> list[Requirement]:
     """The requirements of a component that are not importable here, found without importing any of them.
 
-    A suite has none of its own.
+    A file (a suite, published numbers) has none of its own.
     """
-    if isinstance(spec, SuiteSpec):
+    if not isinstance(spec, ComponentSpec):
         return []
     return [r for r in spec.requires if not _is_importable(r.module)]
 

@@ -18,13 +18,14 @@ from vqbench.specs import (
     MetricSpec,
     Parameter,
     Parameters,
+    PublishedSpec,
     QuantizerSpec,
     SuiteSpec,
 )
 
 __all__ = ["describe_component", "render"]
 
-MAX_SUITE_TEXT = 100_000
+MAX_FILE_TEXT = 100_000
 
 
 def describe_component(catalog: Catalog, entry: AnyEntry) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def describe_component(catalog: Catalog, entry: AnyEntry) -> dict[str, Any]:
     }
     if isinstance(entry, Entry):
         return described | _component(entry.spec)
-    return described | _suite(entry.spec)
+    return described | _file(entry.spec)
 
 
 def _component(spec: ComponentSpec) -> dict[str, Any]:
@@ -107,9 +108,9 @@ def _trains_as(spec: QuantizerSpec, parameters: Parameters) -> dict[str, Any] | 
     return None if other is None else {"quantizer": other.quantizer, "parameters": dict(other.parameters)}
 
 
-def _suite(spec: SuiteSpec) -> dict[str, Any]:
+def _file(spec: SuiteSpec | PublishedSpec) -> dict[str, Any]:
     with spec.path.open(encoding="utf-8", errors="replace") as file:
-        text = file.read(MAX_SUITE_TEXT)
+        text = file.read(MAX_FILE_TEXT)
     return {"path": str(spec.path), "text": text}
 
 

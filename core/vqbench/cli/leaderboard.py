@@ -12,10 +12,10 @@ import click
 from vqbench.cli.options import json_option
 from vqbench.cli.output import printable
 from vqbench.cli.selection import DEFAULT_RESULTS
-from vqbench.errors import ResultsError, UsageError
+from vqbench.errors import PluginError, ResultsError, UsageError
 
 if TYPE_CHECKING:
-    from vqbench.leaderboard import Format
+    from vqbench.leaderboard import Format, Publication
     from vqbench.results import BrokenRecord, CellRecord
 
 __all__ = ["leaderboard"]
@@ -60,6 +60,9 @@ WIDTH_OF_A_FILE = 120
     metavar="GLOB",
     help="Only groups of this id, dataset, bits per image (or 'continuous'), protocol or environment.",
 )
+@click.option(
+    "--with-published", is_flag=True, help="Add published numbers, with protocol, source and status; never ranked."
+)
 def leaderboard(
     results: Path,
     board: str,
@@ -73,34 +76,51 @@ def leaderboard(
     seeds: tuple[str, ...],
     suites: tuple[str, ...],
     groups: tuple[str, ...],
+    with_published: bool,
 ) -> None:
     """Rank the records in DIR (default: results/local).
 
     DIR is a results folder or the folder of one suite. Only what may be compared shares a ranking: cells of equal
     bits, dataset, image size and protocol; for throughput, of an equal environment too. Several seeds of the same
-    thing are one row, with Student's 95 % interval over the seeds.
+    thing are one row, with Student's 95 % interval over the seeds. Published numbers stand apart: other people's
+    training, images and metric definitions.
 
     \b
     Examples:
       vqbench leaderboard
       vqbench leaderboard results/published --board quality --format markdown --out LEADERBOARD.md
       vqbench leaderboard -q 'gq*' -b unet --sort ssim
+      vqbench leaderboard -q 'gq*' -q tokenbridge --with-published
       vqbench leaderboard --json | jq '.rows[] | {quantizer, rank, psnr: .metrics.psnr.value}'
     """
     if as_json and form not in (None, "json"):
         raise UsageError("--json and --format contradict each other", got=f"--format {form}")
     if form is None:
         form = "json" if as_json else _format_of(out)
-    records, broken = _read(results)
+    published = _published() if with_published else []
+    records, broken = _read(results, may_be_empty=with_published)
     for damaged in broken:
         click.echo(printable(f"vqbench: warning: {damaged.reason}"), err=True)
 
     from vqbench.leaderboard import BOARDS as ALL
-    from vqbench.leaderboard import RecordFilter, make_leaderboard, render, select_groups, select_records
+    from vqbench.leaderboard import (
+        RecordFilter,
+        make_leaderboard,
+        render,
+        select_groups,
+        select_published,
+        select_records,
+    )
 
     only = RecordFilter(quantizers=quantizers, backbones=backbones, datasets=datasets, seeds=seeds, suites=suites)
     chosen = [name for name in ALL if board in (name, "all")]
-    made = make_leaderboard(select_records(records, only), broken, boards=chosen, sort=sort)
+    made = make_leaderboard(
+        select_records(records, only, published=published),
+        broken,
+        boards=chosen if records else (),
+        sort=sort,
+        published=select_published(published, only),
+    )
     if groups:
         made = select_groups(made, groups)
     width = WIDTH_OF_A_FILE if out else shutil.get_terminal_size((WIDTH_OF_A_FILE, 24)).columns
@@ -124,17 +144,38 @@ def _format_of(out: Path | None) -> Format:
         ) from None
 
 
-def _read(results: Path) -> tuple[list[CellRecord], list[BrokenRecord]]:
+def _published() -> list[Publication]:
+    """What the plugins announce; a file that cannot be read costs only itself, with a warning."""
+    from vqbench.catalog import Catalog, CatalogOptions
+    from vqbench.cli.output import echo_notes
+    from vqbench.leaderboard import read_publication
+
+    catalog = Catalog.load(CatalogOptions.from_environment())
+    echo_notes(catalog)
+    publications = []
+    for entry in catalog.publications():
+        try:
+            publications.append(read_publication(entry.spec.path, id=entry.id, summary=entry.spec.summary))
+        except PluginError as error:
+            if catalog.options.strict:
+                raise
+            click.echo(printable(f"vqbench: warning: {error}"), err=True)
+    return publications
+
+
+def _read(results: Path, *, may_be_empty: bool) -> tuple[list[CellRecord], list[BrokenRecord]]:
     """The folder's records and its damaged ones.
 
     Raises:
-        ResultsError: it does not exist, cannot be read or holds neither.
+        ResultsError: it does not exist, cannot be read or holds neither; the default folder ``may_be_empty``.
     """
     from vqbench.results import read_records
 
+    if may_be_empty and results == DEFAULT_RESULTS and not results.exists():
+        return [], []
     records, broken = read_records(results)
     gc.freeze()  # they all stay: looking for garbage among thousands of records would take most of the time
-    if not records and not broken:
+    if not records and not broken and not may_be_empty:
         raise ResultsError(
             f"There are no records in {results}", hint="`vqbench run` makes some; or name another folder."
         )

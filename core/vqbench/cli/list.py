@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from vqbench.catalog import KINDS, Catalog, CatalogOptions, SuiteEntry
+from vqbench.catalog import KINDS, Catalog, CatalogOptions, Entry
 from vqbench.catalog.naming import AnyEntry
 from vqbench.cli.options import catalog_options, json_option
 from vqbench.cli.output import echo_json, echo_notes, table
@@ -35,8 +35,8 @@ class Kind(click.ParamType[str]):
 def list_components(kind: str | None, as_json: bool, catalog_options: CatalogOptions) -> None:
     """List components, of one KIND or of all.
 
-    KIND is quantizers, backbones, datasets, metrics or suites. A component whose short name belongs to another one is
-    listed under its full id, plugin/name.
+    KIND is quantizers, backbones, datasets, metrics, suites or publications (files of published numbers). A component
+    whose short name belongs to another one is listed under its full id, plugin/name.
 
     \b
     Examples:
@@ -84,5 +84,5 @@ def _table(catalog: Catalog, entries: tuple[AnyEntry, ...]) -> str:
 
 
 def _version(entry: AnyEntry) -> int | None:
-    """The component's version; a suite has none, it is identified by its content."""
-    return None if isinstance(entry, SuiteEntry) else entry.spec.version
+    """The component's version; a file (a suite, published numbers) has none, it is identified by its content."""
+    return entry.spec.version if isinstance(entry, Entry) else None

@@ -45,12 +45,18 @@ class Quantized:
         codes: int64 ``(B, T, h, w)``, slot t in ``[0, K_t)``; T = 0 for a continuous latent.
         losses: by name; empty in evaluation.
         statistics: detached scalars worth watching in training, by name.
+        prefixes: for progressive coding, in training: the values ``(B, code_channels, h, w)`` of the level's first
+            layer, its first two and so on, the last one equal to ``value``. Each is decoded with zeros for the values of
+            finer levels, and an ELBO objective takes in its reconstruction.
+        prefix_weight: weight of the reconstruction from each of these prefixes.
     """
 
     value: Tensor
     codes: Tensor
     losses: Mapping[str, Loss] = field(default_factory=dict)
     statistics: Mapping[str, Tensor] = field(default_factory=dict)
+    prefixes: tuple[Tensor, ...] = ()
+    prefix_weight: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)

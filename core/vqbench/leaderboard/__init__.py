@@ -2,9 +2,16 @@
 
 from vqbench.leaderboard.boards import Board, Column, Group, Leaderboard, RankedRow, make_leaderboard
 from vqbench.leaderboard.publish import write_leaderboard_files
+from vqbench.leaderboard.published import (
+    Publication,
+    PublishedNumber,
+    PublishedRow,
+    PublishedTable,
+    read_publication,
+)
 from vqbench.leaderboard.render import FORMATS, Format, render
 from vqbench.leaderboard.rows import BOARDS, BoardName, Row, RowMetric, SlotUsage, make_rows
-from vqbench.leaderboard.selection import RecordFilter, select_groups, select_records
+from vqbench.leaderboard.selection import RecordFilter, select_groups, select_published, select_records
 
 __all__ = [
     "BOARDS",
@@ -15,6 +22,10 @@ __all__ = [
     "Format",
     "Group",
     "Leaderboard",
+    "Publication",
+    "PublishedNumber",
+    "PublishedRow",
+    "PublishedTable",
     "RankedRow",
     "RecordFilter",
     "Row",
@@ -22,8 +33,10 @@ __all__ = [
     "SlotUsage",
     "make_leaderboard",
     "make_rows",
+    "read_publication",
     "render",
     "select_groups",
+    "select_published",
     "select_records",
     "write_leaderboard_files",
 ]

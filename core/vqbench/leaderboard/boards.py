@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from vqbench.canonical import content_id
 from vqbench.errors import UsageError, closest
 from vqbench.leaderboard.notation import clean
+from vqbench.leaderboard.published import Publication
 from vqbench.leaderboard.rate import Rate
 from vqbench.leaderboard.rows import BOARDS, BoardName, Row, RowMetric, make_rows, row_keys, unfinished_cells
 from vqbench.leaderboard.variants import variants
@@ -93,11 +94,15 @@ class Board:
 
 @dataclass(frozen=True, kw_only=True)
 class Leaderboard:
-    """Boards, and apart from them what has no numbers: cells by their newest record, and damaged records."""
+    """Boards, and apart from them what has no numbers: cells by their newest record, and damaged records.
+
+    ``published`` are others' numbers, shown apart and ranked with nothing.
+    """
 
     boards: tuple[Board, ...]
     unfinished: tuple[CellRecord, ...]
     broken: tuple[BrokenRecord, ...]
+    published: tuple[Publication, ...] = ()
 
 
 def make_leaderboard(
@@ -106,6 +111,7 @@ def make_leaderboard(
     *,
     boards: Sequence[BoardName] = BOARDS,
     sort: str | None = None,
+    published: Iterable[Publication] = (),
 ) -> Leaderboard:
     """Rank records.
 
@@ -114,6 +120,7 @@ def make_leaderboard(
         broken: files that should be records, to be listed.
         boards: which boards, in order.
         sort: the metric to rank by on the boards that have it.
+        published: others' numbers, to be shown apart.
 
     Raises:
         UsageError: no board has the metric ``sort``.
@@ -128,7 +135,7 @@ def make_leaderboard(
                 f"Nothing can be ranked by {sort!r}", expected="one of " + ", ".join(known), hint=closest(sort, known)
             )
     unfinished = sorted(unfinished_cells(records), key=lambda r: (r.dataset.label, r.quantizer.label, r.seed))
-    return Leaderboard(boards=made, unfinished=tuple(unfinished), broken=tuple(broken))
+    return Leaderboard(boards=made, unfinished=tuple(unfinished), broken=tuple(broken), published=tuple(published))
 
 
 def _groups(rows: Iterable[Row], board: BoardName, sort: str | None) -> tuple[Group, ...]:

@@ -8,14 +8,18 @@ from fnmatch import fnmatchcase
 
 from vqbench.errors import UsageError, closest
 from vqbench.leaderboard.boards import Group, Leaderboard
+from vqbench.leaderboard.published import Publication, PublishedRow, PublishedTable
 from vqbench.results import CellRecord, ComponentRecord
 
-__all__ = ["RecordFilter", "select_groups", "select_records"]
+__all__ = ["RecordFilter", "select_groups", "select_published", "select_records"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RecordFilter:
-    """Globs on labels, short names or full ids; on seeds and suites. Empty means all."""
+    """Globs on labels, short names or full ids; on seeds and suites. Empty means all.
+
+    Published numbers have quantizers, backbones and datasets to be matched, and neither seeds nor suites.
+    """
 
     quantizers: tuple[str, ...] = ()
     backbones: tuple[str, ...] = ()
@@ -24,13 +28,22 @@ class RecordFilter:
     suites: tuple[str, ...] = ()
 
 
-def select_records(records: Iterable[CellRecord], only: RecordFilter) -> list[CellRecord]:
+def select_records(
+    records: Iterable[CellRecord], only: RecordFilter, *, published: Iterable[Publication] = ()
+) -> list[CellRecord]:
     """The records that all filters let through.
+
+    Args:
+        records: to choose from.
+        only: the filters.
+        published: numbers that are shown beside the records: a pattern may match those instead.
 
     Raises:
         UsageError: a pattern matches nothing, or no record matches all of the filters.
     """
     kept = everything = list(records)
+    published = list(published)
+    beside = {flag: _published_names(published, flag) for flag in ("-q", "-b", "-d")}
     filters: tuple[tuple[Sequence[str], str, Callable[[CellRecord], tuple[str, ...]]], ...] = (
         (only.quantizers, "-q", lambda record: _names(record.quantizer)),
         (only.backbones, "-b", lambda record: _names(record.backbone)),
@@ -43,8 +56,8 @@ def select_records(records: Iterable[CellRecord], only: RecordFilter) -> list[Ce
             continue
         matched = {name for record in everything for name in names(record)}
         for pattern in patterns:
-            if not any(fnmatchcase(name, pattern) for name in matched):
-                known = sorted({names(record)[0] for record in everything})
+            if not any(fnmatchcase(name, pattern) for name in matched | beside.get(flag, set())):
+                known = sorted({names(record)[0] for record in everything} | beside.get(flag, set()))
                 raise UsageError(
                     f"{flag} {pattern} matches no record",
                     expected="one of " + ", ".join(known),
@@ -52,9 +65,50 @@ def select_records(records: Iterable[CellRecord], only: RecordFilter) -> list[Ce
                 )
         good = {name for name in matched if any(fnmatchcase(name, pattern) for pattern in patterns)}
         kept = [record for record in kept if not good.isdisjoint(names(record))]
-    if everything and not kept:
+    if everything and not kept and not select_published(published, only):
         raise UsageError("No record matches all of these filters", hint="Each of them matches some: loosen one.")
     return kept
+
+
+def select_published(publications: Iterable[Publication], only: RecordFilter) -> tuple[Publication, ...]:
+    """The published numbers that the filters on quantizer, backbone and dataset let through; without empty tables."""
+    kept = (
+        replace(publication, tables=tuple(t for table in publication.tables if (t := _matching(table, only)).rows))
+        for publication in publications
+    )
+    return tuple(publication for publication in kept if publication.tables)
+
+
+def _matching(table: PublishedTable, only: RecordFilter) -> PublishedTable:
+    filters = (("-q", only.quantizers), ("-b", only.backbones), ("-d", only.datasets))
+    rows = [
+        row
+        for row in table.rows
+        if all(
+            not patterns or any(fnmatchcase(name, p) for name in _called(table, row, flag) for p in patterns)
+            for flag, patterns in filters
+        )
+    ]
+    return replace(table, rows=tuple(rows))
+
+
+def _published_names(publications: Iterable[Publication], flag: str) -> set[str]:
+    return {
+        name
+        for publication in publications
+        for table in publication.tables
+        for row in table.rows
+        for name in _called(table, row, flag)
+    }
+
+
+def _called(table: PublishedTable, row: PublishedRow, flag: str) -> tuple[str, ...]:
+    """What a filter may call a published row."""
+    if flag == "-d":
+        return (table.protocol.dataset,)
+    if flag == "-b":
+        return (row.backbone,) if row.backbone else ()
+    return tuple(dict.fromkeys((row.method, row.label)))
 
 
 def _names(component: ComponentRecord) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from vqbench.errors import ParameterError, PluginError, TensorError, VQBenchError, closest
@@ -41,7 +42,10 @@ class Objective:
     variance at the optimum (SQ-VAE, arXiv 2205.07547). Where the recipe has a perceptual or adversarial
     weight, the same gradient direction at the scale of a mean error instead:
     mse_mean + 2·sg(σ²)/D·Σ w·(image sums) + rest, with σ² = mse_sum/D.
-    ``recipe.reconstruction`` does not apply: the likelihood fixes the squared error.
+    ``recipe.reconstruction`` does not apply: the likelihood fixes the squared error. Where quantizers leave
+    prefixes (progressive coding, HQ-VAE, arXiv 2401.00365), the first term is Σ w_p·D/2·log mse_sum_p over the
+    reconstructions from all of them, each with a variance of its own and none clamped, w_p its level's
+    ``prefix_weight``: 1 for the sum, 1 over their number for the mean.
 
     The rest is ``lpips_weight``·LPIPS + ``gan_weight``·α·(-mean D(x̂)), where α is 1 or
     :func:`adaptive_weight`.
@@ -92,13 +96,13 @@ class Objective:
             last_layer: the decoder's last weight; needed for an adaptive adversarial weight.
 
         Raises:
-            VQBenchError: an element-mean loss in an ELBO.
+            VQBenchError: an element-mean loss in an ELBO, or prefixes in another objective.
             TensorError: a quantizer's loss is not a scalar.
             PluginError: a quantizer's loss has a name that is the objective's own.
         """
         with torch.autocast(images.device.type, enabled=False):
             originals, reconstructions = scaled(images.float()), scaled(output.reconstructions.float())
-            terms = self._error_and_losses(originals, reconstructions, output.quantized)
+            terms = self._error_and_losses(originals, reconstructions, output)
             if self.perceptual is not None:
                 distance = self.perceptual(originals, reconstructions).float().mean()
                 terms["perceptual"] = self.recipe.lpips_weight * distance
@@ -113,24 +117,24 @@ class Objective:
         return ObjectiveValue(total=total, terms={name: term.detach() for name, term in terms.items()})
 
     def _error_and_losses(
-        self, originals: Tensor, reconstructions: Tensor, quantized: Sequence[Quantized]
+        self, originals: Tensor, reconstructions: Tensor, output: TokenizerOutput
     ) -> dict[str, Tensor]:
         dimensions = originals[0].numel()  # D
-        difference = originals - reconstructions
+        scale: Tensor | float
         if self.kind == "elbo":
-            squared_sum = difference.square().flatten(1).sum(dim=1).mean()  # log of the mean, not mean of logs
-            if self.recipe.lpips_weight or self.recipe.gan_weight:
-                variance = squared_sum / dimensions  # σ²
-                terms = {"reconstruction": variance}
-                scale: Tensor | float = 2 * variance.detach() / dimensions
-            else:
-                terms = {"reconstruction": dimensions / 2 * squared_sum.log()}
-                scale = 1.0
+            terms, scale = self._likelihood(originals, reconstructions, output)
         else:
+            if output.prefixes:
+                raise VQBenchError(
+                    "Progressive coding belongs to an ELBO",
+                    got=f"{len(output.prefixes)} prefixes in the objective {self.kind!r}",
+                    hint="The quantizer's plugin should leave no prefixes, or declare another objective.",
+                )
+            difference = originals - reconstructions
             error = difference.abs() if self.recipe.reconstruction == "l1" else difference.square()
             terms = {"reconstruction": error.mean()}
             scale = 1 / dimensions
-        for key, name, loss in _named_losses(quantized):
+        for key, name, loss in _named_losses(output.quantized):
             if self.kind == "elbo" and loss.unit != "image_sum":
                 raise VQBenchError(
                     f"An ELBO adds nats per image; the loss {name!r} is in another unit",
@@ -142,6 +146,39 @@ class Objective:
             value = weight * loss.value.float()
             terms[key] = value * scale if loss.unit == "image_sum" else value
         return terms
+
+    def _likelihood(
+        self, originals: Tensor, reconstructions: Tensor, output: TokenizerOutput
+    ) -> tuple[dict[str, Tensor], Tensor | float]:
+        """The ELBO's term of the reconstruction, and the factor on the quantizers' nats."""
+        dimensions = originals[0].numel()  # D
+        weights = [q.prefix_weight for q in output.quantized for _ in q.prefixes]
+        if not output.quantized[-1].prefixes:  # then the whole is no prefix
+            weights.append(1.0)
+        decoded = [scaled(prefix.float()) for prefix in output.prefixes] + [reconstructions]
+        squared_sums = [_squared_sum(originals, images) for images in decoded]
+        if not (self.recipe.lpips_weight or self.recipe.gan_weight):
+            nats = [w * dimensions / 2 * total.log() for w, total in zip(weights, squared_sums, strict=True)]
+            return {"reconstruction": torch.stack(nats).sum()}, 1.0
+        variances = [total / dimensions for total in squared_sums]  # σ²
+        whole = variances[-1].detach()  # all of the gradient is scaled by 2σ²/D
+        scales = [whole / v.detach() for v in variances[:-1]] + [torch.ones_like(whole)]
+        errors = [w * s * v for w, s, v in zip(weights, scales, variances, strict=True)]
+        return {"reconstruction": torch.stack(errors).sum()}, 2 * whole / dimensions
+
+
+def _squared_sum(originals: Tensor, reconstructions: Tensor) -> Tensor:
+    """The squared error summed over an image, mean over the batch of all processes (log of the mean, not mean of logs).
+
+    Its gradient is that of this process's share: averaged over processes, as DistributedDataParallel does with
+    gradients, it is that of the whole.
+    """
+    own = (originals - reconstructions).square().flatten(1).sum(dim=1).mean()
+    if not (dist.is_available() and dist.is_initialized()):
+        return own
+    mean = own.detach().clone()
+    dist.all_reduce(mean)
+    return own + (mean / dist.get_world_size() - own.detach())
 
 
 def scaled(images: Tensor) -> Tensor:

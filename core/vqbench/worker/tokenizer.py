@@ -20,10 +20,14 @@ __all__ = ["Tokenizer", "TokenizerOutput"]
 class TokenizerOutput:
     """Reconstructions ``(B, 3, H, W)``, float32, not clamped; and what each level's quantizer left, coarse to
     fine.
+
+    ``prefixes`` are the reconstructions from the prefixes that the quantizers left, coarse to fine, without the last
+    one, which is the whole and gives ``reconstructions``.
     """
 
     reconstructions: Tensor
     quantized: tuple[Quantized, ...]
+    prefixes: tuple[Tensor, ...] = ()
 
 
 class Tokenizer(nn.Module):
@@ -76,7 +80,11 @@ class Tokenizer(nn.Module):
             TensorError: the images, or what backbone or quantizers make of them, have a wrong shape or dtype.
         """
         _, quantized = self._quantize(images, depth=len(self.levels))
-        return TokenizerOutput(reconstructions=self._decode([q.value for q in quantized]), quantized=tuple(quantized))
+        return TokenizerOutput(
+            reconstructions=self._decode([q.value for q in quantized]),
+            quantized=tuple(quantized),
+            prefixes=self._decode_prefixes(quantized),
+        )
 
     def encode(self, images: Tensor) -> list[Tensor]:
         """The codes of images: int64 ``(B, T, h, w)`` per level, coarse to fine.
@@ -214,7 +222,8 @@ class Tokenizer(nn.Module):
         quantizer = self.quantizers[level]
         with torch.autocast(latents.device.type, enabled=False):
             quantized: Quantized = quantizer(latents)
-        self._check_map("value", quantizer, level, quantized.value, len(latents))
+        for value in (quantized.value, *quantized.prefixes):
+            self._check_map("value", quantizer, level, value, len(latents))
         expected = (len(latents), len(quantizer.codebook_sizes), *latents.shape[-2:])
         if quantized.codes.dtype != torch.int64 or quantized.codes.shape != expected:
             raise TensorError(
@@ -234,6 +243,15 @@ class Tokenizer(nn.Module):
                 expected=(len(values[0]), 3, size, size),
             )
         return reconstructions.float()
+
+    def _decode_prefixes(self, quantized: Sequence[Quantized]) -> tuple[Tensor, ...]:
+        """Reconstructions from the prefixes of each level, with zeros in place of what finer levels add."""
+        prefixes = [(level, prefix) for level, q in enumerate(quantized) for prefix in q.prefixes]
+        if quantized[-1].prefixes:
+            prefixes.pop()
+        values = [q.value for q in quantized]
+        zeros = [torch.zeros_like(value) for value in values]
+        return tuple(self._decode([*values[:level], prefix, *zeros[level + 1 :]]) for level, prefix in prefixes)
 
     def _check_images(self, images: Tensor) -> None:
         size = self.backbone.image_size

@@ -1,77 +1,24 @@
-"""Descriptors of the quantizers with a trained or an implied codebook."""
+"""Descriptors of the quantizers with a learned codebook."""
 
 from __future__ import annotations
 
-import math
-
 from vqbench.specs import LevelPlan, Parameter, Parameters, QuantizerSpec
-from vqbench_plugins.quantizers.checks import check_fsq
+from vqbench_plugins.quantizers.codebook_checks import check_averages, check_vq
+from vqbench_plugins.quantizers.ema_parameters import AVERAGES, ema_parameters
 
-__all__ = ["FSQ", "VQGAN", "VQ_VAE_2"]
+__all__ = ["VQGAN", "VQ_VAE_2"]
 
 _VQ = "vqbench_plugins.quantizers.vq:VQ"
-_RESTART = Parameter(
-    name="restart_below",
-    type="float",
-    default=0.0,
-    minimum=0.0,
-    summary="a codeword with a smaller running count starts again at a random latent; 0: never",
-)
 
 
-def _fsq_levels(p: Parameters) -> list[LevelPlan]:
-    levels = tuple(p["levels"])
-    check_fsq(levels, p["bound"])
-    return [
-        LevelPlan(
-            latent_channels=len(levels),
-            code_channels=len(levels),
-            codebook_sizes=(math.prod(levels),),
-            arguments=dict(p),
-        )
-    ]
-
-
-FSQ = QuantizerSpec(
-    name="fsq",
-    target="vqbench_plugins.quantizers.fsq:FSQ",
-    summary="finite scalar quantization: each channel rounded to a few levels",
-    parameters=(
-        Parameter(
-            name="levels", type="ints", default=[8, 5, 5, 5], minimum=2, maximum=1000, summary="levels of each channel"
-        ),
-        Parameter(
-            name="bound",
-            type="str",
-            default="official",
-            choices=("official", "atanh", "symmetric", "symmetric-clamp"),
-            summary="bounding function: the authors' listing, the artanh of the ports, or evenly spaced on [-1, 1]",
-        ),
-        Parameter(
-            name="index_order",
-            type="str",
-            default="first-least",
-            choices=("first-least", "first-most"),
-            summary="whether channel 0 is the least or the most significant digit of a code",
-        ),
-    ),
-    presets={
-        "8-bit": {"levels": [8, 6, 5]},
-        "10-bit": {"levels": [8, 5, 5, 5]},
-        "12-bit": {"levels": [7, 5, 5, 5, 5]},
-        "14-bit": {"levels": [8, 8, 8, 6, 5]},
-        "16-bit": {"levels": [8, 8, 8, 5, 5, 5]},
-        "gq-comparison-16-bit": {"levels": [16] * 4, "bound": "atanh", "index_order": "first-most"},
-        "gq-comparison-32-bit": {"levels": [16] * 8, "bound": "atanh", "index_order": "first-most"},
-    },
-    paper="Mentzer et al., Finite Scalar Quantization: VQ-VAE Made Simple, arXiv 2309.15505",
-    licence="Apache-2.0",
-    levels=_fsq_levels,
-)
+def _standard(codebook_size: int, dim: int, **values: str) -> dict[str, object]:
+    """A published configuration with beta = 0.25 on the commitment loss, as in the VQ-VAE paper."""
+    return {"codebook_size": codebook_size, "dim": dim, "beta": 0.25, "beta_placement": "standard", **values}
 
 
 def _vqgan_levels(p: Parameters) -> list[LevelPlan]:
-    channels = p["dim"] * p["tokens"]
+    check_vq(**{name: p[name] for name in ("update", "loss", "restart_below", "decay", "eps")})
+    channels = p["latent_dim"] or p["dim"] * p["tokens"]
     return [
         LevelPlan(
             latent_channels=channels,
@@ -89,26 +36,58 @@ VQGAN = QuantizerSpec(
     parameters=(
         Parameter(name="codebook_size", type="int", default=1024, minimum=2, maximum=2**24, summary="codewords"),
         Parameter(name="dim", type="int", default=256, minimum=1, summary="channels of a codeword"),
+        Parameter(name="tokens", type="int", default=1, minimum=1, summary="tokens per position, from channel groups"),
         Parameter(
-            name="tokens", type="int", default=1, minimum=1, summary="tokens per position, from strided channel groups"
+            name="grouping",
+            type="str",
+            default="strided",
+            choices=("strided", "contiguous"),
+            summary="which channels form a token: component i of token t is channel i·tokens + t, or t·dim + i",
+        ),
+        Parameter(
+            name="shared_codebook", type="bool", default=True, summary="one codebook for all tokens, or one for each"
+        ),
+        Parameter(
+            name="latent_dim",
+            type="int",
+            default=None,
+            minimum=1,
+            summary="factorised codes: channels that linear maps join to the tokens' dim·tokens; None: no maps",
         ),
         Parameter(
             name="update",
             type="str",
             default="gradient",
-            choices=("gradient", "ema"),
-            summary="the codebook follows its gradient, or running averages of the latents",
+            choices=("gradient", "ema", "frozen"),
+            summary="the codebook follows its gradient, or running averages of the latents, or stays as it started",
         ),
         Parameter(
-            name="decay", type="float", default=0.99, minimum=0.0, maximum=1.0, summary="of the running averages"
+            name="init",
+            type="str",
+            default=None,
+            choices=("uniform", "normal", "sphere"),
+            summary="codewords start uniform on ±1/K, normal, or of length 1; None: uniform for gradient, else normal",
         ),
-        _RESTART,
+        Parameter(
+            name="gradient",
+            type="str",
+            default="straight-through",
+            choices=("straight-through", "rotation"),
+            summary="how the decoder's gradient reaches the encoder",
+        ),
+        Parameter(
+            name="loss",
+            type="str",
+            default="split",
+            choices=("split", "joint"),
+            summary="commitment and codebook losses, or one squared error that moves both sides",
+        ),
         Parameter(
             name="beta",
             type="float",
             default=0.25,
             minimum=0.0,
-            summary="weight of one of the two losses; of the commitment loss where there is no other (ema)",
+            summary="weight of one of the two losses; of the commitment loss where there is no other (ema, frozen)",
         ),
         Parameter(
             name="beta_placement",
@@ -118,7 +97,7 @@ VQGAN = QuantizerSpec(
             summary="which loss beta weighs: commitment (VQ-VAE paper) or codebook (released VQGAN checkpoints)",
         ),
         Parameter(
-            name="codebook_weight", type="float", default=1.0, minimum=0.0, summary="factor on both codebook losses"
+            name="codebook_weight", type="float", default=1.0, minimum=0.0, summary="factor on all codebook losses"
         ),
         Parameter(
             name="reduction",
@@ -134,6 +113,7 @@ VQGAN = QuantizerSpec(
             choices=("none", "l2"),
             summary="l2: latents and codewords on the unit sphere",
         ),
+        *ema_parameters(),
     ),
     presets={
         "taming-imagenet-f16": {
@@ -143,6 +123,10 @@ VQGAN = QuantizerSpec(
             "beta_placement": "legacy",
             "codebook_weight": 1.0,
         },
+        "llamagen": _standard(16384, 8, normalize="l2", init="sphere"),
+        "vit-vqgan": _standard(8192, 32, normalize="l2", init="normal"),
+        "titok-b-64": _standard(4096, 12, normalize="l2", init="uniform"),
+        "maskbit-12-bit": _standard(4096, 64, init="uniform"),
     },
     paper="Esser et al., Taming Transformers for High-Resolution Image Synthesis, arXiv 2012.09841",
     licence="Apache-2.0",
@@ -151,6 +135,8 @@ VQGAN = QuantizerSpec(
 
 
 def _vq_vae_2_levels(p: Parameters) -> list[LevelPlan]:
+    check_averages(decay=p["decay"], eps=p["eps"])
+
     def level(relative_stride: int, codebook_size: int) -> LevelPlan:
         return LevelPlan(
             relative_stride=relative_stride,
@@ -162,10 +148,7 @@ def _vq_vae_2_levels(p: Parameters) -> list[LevelPlan]:
                 "dim": p["dim"],
                 "update": "ema",
                 "beta": p["commitment_weight"],
-                "decay": p["decay"],
-                "eps": p["eps"],
-                "counts_init": "ones",
-                "restart_below": p["restart_below"],
+                **{name: p[name] for name in AVERAGES},
             },
         )
 
@@ -195,15 +178,16 @@ VQ_VAE_2 = QuantizerSpec(
         ),
         Parameter(name="dim", type="int", default=64, minimum=1, summary="channels of a codeword, of both levels"),
         Parameter(
-            name="decay", type="float", default=0.99, minimum=0.0, maximum=1.0, summary="of the running averages"
-        ),
-        Parameter(
             name="commitment_weight", type="float", default=0.25, minimum=0.0, summary="of each level's commitment loss"
         ),
-        Parameter(name="eps", type="float", default=1e-5, minimum=0.0, summary="smoothing of the running counts"),
-        _RESTART,
+        *ema_parameters(),
     ),
-    presets={"published": {"coarse_codebook_size": 512, "fine_codebook_size": 512, "dim": 64, "decay": 0.99}},
+    presets={
+        "published": {"coarse_codebook_size": 512, "fine_codebook_size": 512, "dim": 64, "decay": 0.99},
+        # equal to 16×16 positions of 14 or 11 bits, and to RQ-VAE's 8×8×4, at a stride of 16 for 256×256 images
+        "3584-bit-at-16x16": {"coarse_codebook_size": 256, "fine_codebook_size": 4096},
+        "2816-bit-at-16x16": {"coarse_codebook_size": 256, "fine_codebook_size": 512},
+    },
     paper="Razavi et al., Generating Diverse High-Fidelity Images with VQ-VAE-2, arXiv 1906.00446",
     licence="Apache-2.0",
     levels=_vq_vae_2_levels,

@@ -20,7 +20,7 @@ EPSILON = 1e-3
 
 
 class FSQ(Quantizer):
-    """Finite scalar quantization, one token per position.
+    """Finite scalar quantization, one token per position or several.
 
     With L levels: half width h, offset o = ½ for even L (else 0) and w = ⌊L/2⌋, the bounded value is
     ``b = h·tanh(z + s) - o``, the digit ``round(b) + w`` (half to even) and the value ``round(b) / w``. The gradient is
@@ -35,6 +35,7 @@ class FSQ(Quantizer):
             ``⌊(L-1)(g(z)+1)/2 + ½⌋`` with g = tanh or clamp to [-1, 1]; the forms to use with 2 levels.
         index_order: whether channel 0 is the least significant digit of the code (``first-least``, as published) or the
             most significant.
+        tokens: T, blocks of consecutive channels, each with these levels: for more codes than one token can name.
 
     Raises:
         ParameterError: levels out of range, too many codes, or 2 levels with bound ``atanh``.
@@ -51,12 +52,13 @@ class FSQ(Quantizer):
         levels: Sequence[int],
         bound: Literal["official", "atanh", "symmetric", "symmetric-clamp"] = "official",
         index_order: Literal["first-least", "first-most"] = "first-least",
+        tokens: int = 1,
     ) -> None:
         super().__init__()
         check_fsq(levels, bound)
         self.levels, self.bound, self.index_order = tuple(levels), bound, index_order
-        self.latent_channels = self.code_channels = len(levels)
-        self.codebook_sizes = (math.prod(levels),)
+        self.latent_channels = self.code_channels = len(levels) * tokens
+        self.codebook_sizes = (math.prod(levels),) * tokens
         digits = levels if index_order == "first-least" else levels[::-1]
         basis = list(accumulate(digits[:-1], mul, initial=1))
         if index_order == "first-most":
@@ -71,7 +73,8 @@ class FSQ(Quantizer):
         self._constant("_shift", torch.tensor(shift))
 
     def _constant(self, name: str, per_channel: Tensor) -> None:
-        self.register_buffer(name, per_channel[:, None, None], persistent=False)  # against (B, C, h, w)
+        repeated = per_channel.repeat(len(self.codebook_sizes))
+        self.register_buffer(name, repeated[:, None, None], persistent=False)  # against (B, C, h, w)
 
     @property
     def _symmetric(self) -> bool:
@@ -90,7 +93,8 @@ class FSQ(Quantizer):
             digits = torch.floor(bounded.detach() + 0.5).long()
         else:
             digits = torch.round(bounded.detach()).long() + self._levels // 2
-        codes = (digits * self._basis).sum(dim=1, keepdim=True)
+        blocks = torch.split(digits * self._basis, len(self.levels), dim=1)
+        codes = torch.stack([block.sum(dim=1) for block in blocks], dim=1)
         value = self._value(digits)
         if self.training:
             scaled = bounded * 2 / (self._levels - 1) - 1 if self._symmetric else bounded / (self._levels // 2)
@@ -98,7 +102,7 @@ class FSQ(Quantizer):
         return Quantized(value=value, codes=codes)
 
     def decode(self, codes: Tensor) -> Tensor:
-        return self._value(codes // self._basis % self._levels)
+        return self._value(codes.repeat_interleave(len(self.levels), dim=1) // self._basis % self._levels)
 
     def _value(self, digits: Tensor) -> Tensor:
         """Values of digits ``(B, C, h, w)``, each in ``[0, L)``."""

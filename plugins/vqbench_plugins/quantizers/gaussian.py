@@ -8,12 +8,14 @@ import torch
 from torch import Tensor
 
 from vqbench.errors import VQBenchError
-from vqbench.interfaces import Loss, Quantized, Quantizer, no_codes
+from vqbench.interfaces import Quantized, Quantizer, no_codes
 from vqbench_plugins.quantizers.checks import check_groups
-from vqbench_plugins.quantizers.grouping import Grouping, split_groups
-from vqbench_plugins.quantizers.tdc import NATS_TO_BITS, TDC, TDC_RULES
+from vqbench_plugins.quantizers.divergence import Constraint, DivergenceLoss, Variant
+from vqbench_plugins.quantizers.grouping import Grouping
 
-__all__ = ["GaussianVAE", "posterior", "sample", "token_nats"]
+__all__ = ["GaussianVAE", "evaluation_noise", "posterior", "sample"]
+
+NOISE_SEED = 42
 
 
 def posterior(latents: Tensor) -> tuple[Tensor, Tensor]:
@@ -27,17 +29,20 @@ def sample(means: Tensor, log_variances: Tensor, noise: Tensor) -> Tensor:
     return means + torch.exp(log_variances / 2) * noise
 
 
-def token_nats(means: Tensor, log_variances: Tensor, dim: int, grouping: Grouping) -> Tensor:
-    """Divergence from N(0, 1) of each token's posterior, ``½ Σ_i (μ² + σ² - 1 - log σ²)``: ``(B, G, h, w)`` nats."""
-    nats = 0.5 * (means.square() + torch.exp(log_variances) - 1 - log_variances)
-    return split_groups(nats, dim, grouping).sum(dim=-1)
+def evaluation_noise(means: Tensor) -> Tensor:
+    """Standard normal noise like the means ``(B, C, h, w)``, for samples whose evaluation must be repeatable.
+
+    One field of noise ``(C, h, w)`` from a fixed seed, the same for every image: so what an image evaluates to depends
+    neither on its batch nor on the device, and the global random state is left alone.
+    """
+    generator = torch.Generator().manual_seed(NOISE_SEED)
+    return torch.randn(means.shape[1:], generator=generator).to(means).expand_as(means)
 
 
 class GaussianVAE(Quantizer):
     """The reparameterised Gaussian bottleneck; it has no codes.
 
-    The latent's first half holds means, its second half log variances. Training passes the decoder a sample, evaluation
-    the posterior mean.
+    The latent's first half holds means, its second half log variances. Training passes the decoder a sample.
 
     Args:
         channels: C, of the mean.
@@ -46,9 +51,11 @@ class GaussianVAE(Quantizer):
             plain divergence in nats with a constant weight. Both are summed over tokens and averaged over images.
         target_bits: target of ``tdc``; log2 of the codebook size it shall be converted to.
         tolerance: half width of the band of ``tdc`` in bits.
-        variant: ``tdc``, or ``tdc-astrained``, where the weight of tokens above the band never falls.
+        variant: published form of ``tdc``; see :class:`~vqbench_plugins.quantizers.divergence.DivergenceLoss`.
         grouping: which channels form a token.
         kl_weight: weight of the loss beside the squared error summed over an image.
+        evaluation: what evaluation passes the decoder: the posterior ``mean``, or a ``sample`` with the noise of
+            :func:`evaluation_noise`.
 
     Raises:
         ParameterError: ``dim`` does not divide ``channels``.
@@ -60,37 +67,38 @@ class GaussianVAE(Quantizer):
         self,
         channels: int,
         dim: int,
-        constraint: Literal["tdc", "kl"] = "tdc",
+        constraint: Constraint = "tdc",
         target_bits: float = 16.0,
         tolerance: float = 0.5,
-        variant: Literal["tdc", "tdc-astrained"] = "tdc",
+        variant: Variant = "tdc",
         grouping: Grouping = "strided",
         kl_weight: float = 0.1,
+        evaluation: Literal["mean", "sample"] = "mean",
     ) -> None:
         super().__init__()
         check_groups(channels, dim)
-        self.dim, self.grouping, self.kl_weight = dim, grouping, kl_weight
-        self.tdc = TDC(target_bits, tolerance, TDC_RULES[variant]) if constraint == "tdc" else None
+        self.evaluation = evaluation
         self.latent_channels, self.code_channels, self.codebook_sizes = 2 * channels, channels, ()
+        self.divergence = DivergenceLoss(
+            dim=dim,
+            grouping=grouping,
+            constraint=constraint,
+            target_bits=target_bits,
+            tolerance=tolerance,
+            variant=variant,
+            weight=kl_weight,
+        )
 
     def forward(self, latents: Tensor) -> Quantized:
         means, log_variances = posterior(latents)
         codes = no_codes(latents)
         if not self.training:
-            return Quantized(value=means, codes=codes)
-        nats = token_nats(means, log_variances, self.dim, self.grouping)
-        bits = NATS_TO_BITS * nats
-        watched = bits.detach()
-        statistics = {"bits_mean": watched.mean(), "bits_min": watched.min(), "bits_max": watched.max()}
-        loss = nats.sum() / len(nats) if self.tdc is None else self.tdc(bits)
-        if self.tdc is not None:
-            statistics |= {name: multiplier.clone() for name, multiplier in self.tdc.named_buffers()}
-        return Quantized(
-            value=sample(means, log_variances, torch.randn_like(means)),
-            codes=codes,
-            losses={"kl": Loss(value=loss, unit="image_sum", weight=self.kl_weight)},
-            statistics=statistics,
-        )
+            sampled = self.evaluation == "sample"
+            value = sample(means, log_variances, evaluation_noise(means)) if sampled else means
+            return Quantized(value=value, codes=codes)
+        loss, statistics = self.divergence(means, log_variances)
+        value = sample(means, log_variances, torch.randn_like(means))
+        return Quantized(value=value, codes=codes, losses={"kl": loss}, statistics=statistics)
 
     def decode(self, codes: Tensor) -> Tensor:
         raise VQBenchError(

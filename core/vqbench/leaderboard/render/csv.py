@@ -9,6 +9,7 @@ from typing import Any
 from vqbench.leaderboard.boards import Group, Leaderboard, RankedRow
 from vqbench.leaderboard.layout import explain_damage, explain_failure
 from vqbench.leaderboard.notation import clean
+from vqbench.leaderboard.published import Publication, PublishedRow, PublishedTable
 from vqbench.leaderboard.rate import rate_of
 
 __all__ = ["render_csv"]
@@ -18,14 +19,15 @@ PARTS = ("", "_low", "_high", "_n", "_unit")
 
 
 def render_csv(leaderboard: Leaderboard) -> str:
-    """A header, the ranked rows, then cells and records without numbers with their ``reason``.
+    """A header, the ranked rows, cells and records without numbers with their ``reason``, then published numbers.
 
     A metric has five columns: ``psnr``, ``psnr_low``, ``psnr_high``, ``psnr_n``, ``psnr_unit``; what a row does not
-    have is empty. A text that a spreadsheet would take for a formula gets an apostrophe before it.
+    have is empty. Published numbers (board ``published``) stay out of those columns: each has three of its own,
+    ``published_psnr``, ``published_psnr_deviation`` and ``published_psnr_definition``, beside the row's ``protocol`` and
+    ``source``. A text that a spreadsheet would take for a formula gets an apostrophe before it.
     """
     lines = [_row(ranked, group) for board in leaderboard.boards for group in board.groups for ranked in group.rows]
     fixed = list(_blank())
-    metrics = dict.fromkeys(key for line in lines for key in line if key not in _blank())
     for record in leaderboard.unfinished:
         rate = rate_of(record.levels)
         line = _blank() | {
@@ -43,9 +45,11 @@ def render_csv(leaderboard: Leaderboard) -> str:
         lines.append(line)
     for broken in leaderboard.broken:
         lines.append(_blank() | {"status": "broken", "reason": explain_damage(broken)})
+    lines += [_published(p, table, row) for p in leaderboard.published for table in p.tables for row in table.rows]
+    more = dict.fromkeys(key for line in lines for key in line if key not in _blank())
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    header = [*fixed, *metrics]
+    header = [*fixed, *more]
     writer.writerow([_safe(name) for name in header])
     writer.writerows([_safe(line.get(name)) for name in header] for line in lines)
     return out.getvalue()
@@ -81,6 +85,31 @@ def _row(ranked: RankedRow, group: Group) -> dict[str, Any]:
         if number is not None:
             values = (number.value, number.low, number.high, number.n, number.unit)
             line |= {f"{column.title}{part}": value for part, value in zip(PARTS, values, strict=True)}
+    return line
+
+
+def _published(publication: Publication, table: PublishedTable, row: PublishedRow) -> dict[str, Any]:
+    line = _blank() | {
+        "board": "published",
+        "group": publication.id,
+        "quantizer": row.method,
+        "variant": row.variant,
+        "backbone": row.backbone,
+        "dataset": table.protocol.dataset,
+        "image_size": table.protocol.resolution,
+        "bits_per_image": row.bits_per_image,
+        "bits_per_pixel": row.bits_per_pixel,
+        "status": row.source.status,
+        "table": table.title,
+        "protocol": table.protocol,
+        "source": f"{row.source.name} ({row.source.kind})",
+    }
+    for name, number in row.numbers.items():
+        line |= {
+            f"published_{name}": number.value,
+            f"published_{name}_deviation": number.deviation,
+            f"published_{name}_definition": number.metric.definition,
+        }
     return line
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 
-from vqbench.leaderboard.boards import Group, Leaderboard
+from vqbench.leaderboard.boards import Leaderboard
 from vqbench.leaderboard.layout import (
     TextColumn,
     definitions,
@@ -15,6 +15,13 @@ from vqbench.leaderboard.layout import (
     legend,
     remarks,
     text_columns,
+)
+from vqbench.leaderboard.published_layout import (
+    PUBLISHED_NOTE,
+    PUBLISHED_TITLE,
+    published_columns,
+    published_heading,
+    published_notes,
 )
 
 __all__ = ["render_html"]
@@ -52,7 +59,7 @@ def render_html(leaderboard: Leaderboard) -> str:
         if not board.groups:
             parts.append("<p>Nothing was measured.</p>")
         for group in board.groups:
-            parts += [f"<h3>{escape(heading(group))}</h3>", _table(group), _bullets(remarks(group))]
+            parts += [f"<h3>{escape(heading(group))}</h3>", _table(text_columns(group)), _bullets(remarks(group))]
         if said := definitions(board.groups):
             parts += ["<p>What was measured:</p>", _bullets(said)]
     if text := legend(leaderboard):
@@ -62,14 +69,19 @@ def render_html(leaderboard: Leaderboard) -> str:
         parts += ["<h2>Unfinished</h2>", _bullets(reasons)]
     if leaderboard.broken:
         parts += ["<h2>Damaged records</h2>", _bullets(map(explain_damage, leaderboard.broken))]
+    if leaderboard.published:
+        parts += [f"<h2>{escape(PUBLISHED_TITLE)}</h2>", f"<p>{escape(PUBLISHED_NOTE)}</p>"]
+    for publication in leaderboard.published:
+        for table, notes in zip(publication.tables, published_notes(publication), strict=True):
+            title = f"<h3>Published: {escape(published_heading(table))}</h3>"
+            parts += [title, _table(published_columns(table)), _bullets(notes)]
     return HEAD + "\n".join(parts) + "\n</body>\n</html>\n"
 
 
-def _table(group: Group) -> str:
-    columns = text_columns(group)
+def _table(columns: Sequence[TextColumn]) -> str:
     header = "".join(f"<th{_kind(column)}>{escape(column.title)}</th>" for column in columns)
     lines = ["<div class=wide><table>", f"<thead><tr>{header}</tr></thead>", "<tbody>"]
-    for index in range(len(group.rows)):
+    for index in range(len(columns[0].cells)):
         lines.append("<tr>" + "".join(_cell(column, index) for column in columns) + "</tr>")
     return "\n".join([*lines, "</tbody></table></div>"])
 

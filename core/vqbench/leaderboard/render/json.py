@@ -11,6 +11,7 @@ import vqbench
 from vqbench.leaderboard.boards import Board, Group, Leaderboard, RankedRow
 from vqbench.leaderboard.layout import explain_failure
 from vqbench.leaderboard.notation import clean
+from vqbench.leaderboard.published import Publication, PublishedNumber, PublishedRow, PublishedTable
 from vqbench.leaderboard.rate import rate_of
 from vqbench.results import CellRecord, ComponentRecord
 
@@ -20,10 +21,10 @@ SCHEMA_VERSION = 1
 
 
 def render_json(leaderboard: Leaderboard) -> str:
-    """``{"groups": […], "rows": […], "unfinished": […], "broken": […]}``.
+    """``{"groups": […], "rows": […], "unfinished": […], "broken": […], "published": […]}``.
 
     ``rows`` are the ranked rows of all groups, group by group, best first; ``unfinished`` are cells without numbers in
-    the same shape, with their ``reason``.
+    the same shape, with their ``reason``; ``published`` are others' numbers, which have no rank.
     """
     document = {
         "schema_version": SCHEMA_VERSION,
@@ -33,6 +34,12 @@ def render_json(leaderboard: Leaderboard) -> str:
         "rows": [row for board in leaderboard.boards for row in _rows(board)],
         "unfinished": [_unfinished(record) for record in leaderboard.unfinished],
         "broken": [{"path": clean(broken.path), "reason": clean(broken.reason)} for broken in leaderboard.broken],
+        "published": [
+            _published(publication, table, row)
+            for publication in leaderboard.published
+            for table in publication.tables
+            for row in table.rows
+        ],
     }
     try:
         return json.dumps(document, indent=1, allow_nan=False) + "\n"
@@ -118,4 +125,35 @@ def _unfinished(record: CellRecord) -> dict[str, Any]:
         "status": record.status,
         "metrics": {},
         "reason": explain_failure(record)[1],
+    }
+
+
+def _published(publication: Publication, table: PublishedTable, row: PublishedRow) -> dict[str, Any]:
+    return {
+        "publication": publication.id,
+        "table": table.title,
+        "method": row.method,
+        "variant": row.variant,
+        "backbone": row.backbone,
+        "dataset": table.protocol.dataset,
+        "image_size": table.protocol.resolution,
+        "protocol": table.protocol.model_dump() | {"name": table.protocol_key},
+        "codebook": row.codebook,
+        "bits_per_image": row.bits_per_image,
+        "bits_per_pixel": row.bits_per_pixel,
+        "source": row.source.model_dump() | {"key": row.source_key},
+        "status": row.source.status,
+        "metrics": {name: _published_number(number) for name, number in row.numbers.items()},
+        "note": row.note,
+    }
+
+
+def _published_number(number: PublishedNumber) -> dict[str, Any]:
+    metric = number.metric
+    return {
+        "value": number.value,
+        "deviation": number.deviation,
+        "unit": metric.unit,
+        "better": metric.better,
+        "definition": metric.definition,
     }

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from vqbench.leaderboard.boards import Group, Leaderboard
+from vqbench.leaderboard.boards import Leaderboard
 from vqbench.leaderboard.layout import (
+    TextColumn,
     definitions,
     explain_damage,
     explain_failure,
@@ -16,6 +17,13 @@ from vqbench.leaderboard.layout import (
     text_columns,
 )
 from vqbench.leaderboard.notation import clean
+from vqbench.leaderboard.published_layout import (
+    PUBLISHED_NOTE,
+    PUBLISHED_TITLE,
+    published_columns,
+    published_heading,
+    published_notes,
+)
 
 __all__ = ["escape", "render_markdown"]
 
@@ -36,7 +44,7 @@ def render_markdown(leaderboard: Leaderboard, *, title: str = "Leaderboard", pre
         if not board.groups:
             blocks.append("Nothing was measured.")
         for group in board.groups:
-            blocks += [f"### {escape(heading(group))}", _table(group)]
+            blocks += [f"### {escape(heading(group))}", _table(text_columns(group))]
             blocks += [_bullets(remarks(group))]
         said = definitions(board.groups)
         if said:
@@ -47,11 +55,16 @@ def render_markdown(leaderboard: Leaderboard, *, title: str = "Leaderboard", pre
         blocks += ["## Unfinished", _bullets(reasons)]
     if leaderboard.broken:
         blocks += ["## Damaged records", _bullets(map(explain_damage, leaderboard.broken))]
+    if leaderboard.published:
+        blocks += [f"## {PUBLISHED_TITLE}", escape(PUBLISHED_NOTE)]
+    for publication in leaderboard.published:
+        for table, notes in zip(publication.tables, published_notes(publication), strict=True):
+            heading_ = f"### Published: {escape(published_heading(table))}"
+            blocks += [heading_, _table(published_columns(table)), _bullets(notes)]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
-def _table(group: Group) -> str:
-    columns = text_columns(group)
+def _table(columns: Sequence[TextColumn]) -> str:
     rules = ["--:" if column.numeric else ":--" for column in columns]
     lines = [[column.title for column in columns], *zip(*(column.cells for column in columns), strict=True)]
     escaped = [[escape(cell) for cell in line] for line in lines]

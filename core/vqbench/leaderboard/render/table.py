@@ -19,6 +19,14 @@ from vqbench.leaderboard.layout import (
     remarks,
     text_columns,
 )
+from vqbench.leaderboard.published import Publication
+from vqbench.leaderboard.published_layout import (
+    PUBLISHED_NOTE,
+    PUBLISHED_TITLE,
+    published_columns,
+    published_heading,
+    published_notes,
+)
 
 __all__ = ["render_table"]
 
@@ -49,11 +57,25 @@ def render_table(leaderboard: Leaderboard, *, width: int = 120) -> str:
     lines = [f"  {explain_damage(broken)}" for broken in leaderboard.broken]
     if lines:
         blocks.append("\n".join([f"DAMAGED RECORDS ({len(lines)})", *_some(lines)]))
+    if leaderboard.published:
+        blocks.append(textwrap.fill(f"{PUBLISHED_TITLE.upper()} · {PUBLISHED_NOTE}", width, subsequent_indent="  "))
+    blocks += [block for publication in leaderboard.published for block in _published(publication, width)]
     return "\n\n".join(blocks) + "\n"
 
 
 def _group(group: Group, width: int) -> str:
-    columns, left_out = fit(text_columns(group), width)
+    return _block(f"{group.board.upper()} · {heading(group)}", text_columns(group), remarks(group), width)
+
+
+def _published(publication: Publication, width: int) -> list[str]:
+    return [
+        _block(f"PUBLISHED · {published_heading(table)}", published_columns(table), notes, width)
+        for table, notes in zip(publication.tables, published_notes(publication), strict=True)
+    ]
+
+
+def _block(title: str, all_columns: Sequence[TextColumn], remarks: Sequence[str], width: int) -> str:
+    columns, left_out = fit(all_columns, width)
     table = tabulate(
         list(zip(*(column.cells for column in columns), strict=True)),
         headers=[broken_title(column) for column in columns],
@@ -61,12 +83,11 @@ def _group(group: Group, width: int) -> str:
         disable_numparse=True,
         colalign=["right" if column.numeric else "left" for column in columns],
     )
-    notes = _some([f"  {line}" for line in remarks(group)])
+    notes = _some([f"  {line}" for line in remarks])
     if left_out:
         notes.append(f"  Not shown for want of width: {', '.join(left_out)}.")
-    title = textwrap.wrap(f"{group.board.upper()} · {heading(group)}", width, subsequent_indent="  ")
     notes = [part for line in notes for part in textwrap.wrap(line, width, subsequent_indent="  ")]
-    return "\n".join([*title, table, *notes])
+    return "\n".join([*textwrap.wrap(title, width, subsequent_indent="  "), table, *notes])
 
 
 def fit(columns: Sequence[TextColumn], width: int) -> tuple[list[TextColumn], list[str]]:
