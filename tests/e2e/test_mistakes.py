@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
 GOOD = """
 schema = 1
@@ -107,6 +109,8 @@ def test_missing_data_skips_with_the_way_to_get_it(tmp_path):
     (tmp_path / "small.toml").write_text(GOOD.replace('name = "photos"', 'name = "folder"'))
     done = vqbench("plan", "small.toml", cwd=tmp_path, expect=0)
     assert "--set data.params.root=" in done.stdout
+    done = vqbench("run", "small.toml", cwd=tmp_path, expect=2)
+    assert "--set data.params.root=" in done.stderr
 
 
 def test_debug_shows_the_traceback(tmp_path):
@@ -119,3 +123,21 @@ def test_debug_shows_the_traceback(tmp_path):
     )
     assert done.returncode == 2
     assert "Traceback" in done.stderr
+
+
+def test_unreadable_files_of_a_folder_are_named_and_counted_in_the_record_and_on_the_leaderboard(tmp_path):
+    for split, colours in (("train", "red green blue"), ("test", "grey pink")):
+        (tmp_path / "images" / split).mkdir(parents=True)
+        for colour in colours.split():
+            Image.new("RGB", (70, 64), colour).save(tmp_path / "images" / split / f"{colour}.png")
+        (tmp_path / "images" / split / f"broken-{split}.png").write_bytes(b"no image")
+    (tmp_path / "small.toml").write_text(GOOD.replace('name = "photos"', 'name = "folder"'))
+    done = vqbench("run", "small.toml", "--set", "data.params.root=images", cwd=tmp_path, expect=0)
+    [path] = (tmp_path / "results" / "local" / "small").glob("*.json")
+    record = json.loads(path.read_text())
+    for split in ("train", "test"):
+        [note] = [note for note in record["notes"] if f"broken-{split}.png" in note]
+        assert f"unreadable {split} images that were left out: 1" in note
+        assert f"broken-{split}.png" in done.stdout
+    assert record["metrics"]["psnr"]["n"] == 2
+    assert str(tmp_path) not in path.read_text()

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from vqbench.cli.options import catalog_options
+from vqbench.cli.output import printable
 from vqbench.cli.selection import Selection, selection_options
+from vqbench.errors import UnavailableError
 
 if TYPE_CHECKING:
     from vqbench.catalog import CatalogOptions
@@ -77,6 +79,10 @@ def run(
     if offline:
         os.environ.update(VQBENCH_OFFLINE="1", HF_HUB_OFFLINE="1")  # workers inherit them
     plan = selection.plan(catalog_options)
+    for skip in plan.skips:
+        click.echo(printable(f"skipped: {skip.quantizer} × {skip.backbone} × {skip.dataset}: {skip.reason}"), err=True)
+    if not plan.cells:
+        raise UnavailableError("No cell of this suite can run here", hint="The reasons are above.")
     options = WorkerOptions(
         suite=plan.suite,
         results=selection.results,

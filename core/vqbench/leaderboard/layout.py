@@ -124,7 +124,7 @@ def _metric(column: Column, rows: Sequence[RankedRow], *, essential: bool) -> Te
 
 
 def _says_its_unit(column: Column) -> bool:
-    return column.unit in ("", "fraction") or column.unit.replace("/s", "_per_second") in column.name
+    return column.unit in ("", "1", "fraction") or column.unit.replace("/s", "_per_second") in column.name
 
 
 def _n(column: Column, row: Row) -> str:

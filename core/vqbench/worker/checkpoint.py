@@ -17,7 +17,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -68,6 +68,7 @@ class Trained:
         losses: terms of the last step, ``total`` first; empty before the first step.
         encoder_parameters, decoder_parameters, quantizer_parameters: see
             :class:`~vqbench.worker.parameter_count.ParameterCount`.
+        notes: what the dataset has to say of the training images, e.g. files that could not be read.
     """
 
     steps: Count
@@ -76,6 +77,7 @@ class Trained:
     encoder_parameters: Count
     decoder_parameters: Count
     quantizer_parameters: Count
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -111,10 +111,10 @@ def _run_cell(
             unit=unit.id,
             quantizer=component_record(unit.quantizer, unit.quantizer.name),
             objective=unit.objective,
-            **asdict(trained),
+            **{name: value for name, value in asdict(trained).items() if name != "notes"},
         ),
         environment=describe_environment(device, threads=threads),
-        notes=dataset.notes(),
+        notes=list(dict.fromkeys([*trained.notes, *dataset.notes()])),
         started=started.isoformat(timespec="seconds"),
         seconds=time.monotonic() - began,
     )

@@ -101,8 +101,10 @@ class _Training:
         self.recipe = recipe = Recipe.model_validate(dict(unit.recipe))
         self.objective = Objective(recipe, unit.objective, load_perceptual(recipe.lpips_weight, device))
         dataset = build_dataset(unit.dataset, unit.image_size, catalog)
+        train = dataset.split("train")
+        self.notes = dataset.notes()
         self.batches = TrainingBatches(
-            dataset.split("train"),
+            train,
             name=unit.dataset.id,
             image_size=unit.image_size,
             batch_size=recipe.batch_size,
@@ -221,6 +223,7 @@ class _Training:
             encoder_parameters=self.count.encoder,
             decoder_parameters=self.count.decoder,
             quantizer_parameters=self.count.quantizer,
+            notes=self.notes,
         )
 
     def _progress(self) -> Progress:
