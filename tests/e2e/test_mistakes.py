@@ -47,7 +47,7 @@ def vqbench(*arguments, cwd, expect):
 @pytest.mark.parametrize(
     ("old", "new", "parts"),
     [
-        ('name = "fsq"', 'name = "fqs"', ["no quantizer", "'fqs'", "Did you mean 'fsq'?"]),
+        ('name = "fsq"', 'name = "fssq"', ["no quantizer", "'fssq'", "Did you mean 'fsq'?"]),
         ("steps = 0", "stepz = 0", ["small.toml", "'recipe.stepz'", "Did you mean 'steps'?"]),
         ("steps = 0", 'steps = "many"', ["small.toml", "'recipe.steps'", "got 'many'", "integer"]),
         ("levels = [8, 8, 4, 4]", "levels = [8, 1]", ["small.toml", "levels", "got"]),
@@ -77,7 +77,7 @@ def test_a_mistake_in_a_suite_is_one_message_and_exit_code_2(tmp_path, subcomman
     [
         (["run", "quikstart"], "Did you mean 'quickstart'"),
         (["run", "nowhere.toml"], "no suite file nowhere.toml"),
-        (["run", "-q", "fqs"], "Did you mean 'fsq'"),
+        (["run", "-q", "fssq"], "Did you mean 'fsq'"),
         (["run", "-s", "99"], "not a seed"),
         (["run", "--set", "recipe.steps"], "key.path=value"),
         (["run", "--jobs", "0"], "--jobs"),

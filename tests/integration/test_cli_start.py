@@ -98,12 +98,12 @@ def test_wrong_usage_exits_with_2_and_leaves_standard_output_alone(arguments, me
 
 
 def test_an_error_is_one_message_and_its_traceback_on_demand():
-    result = CliRunner().invoke(main, ["show", "quantizer:fqs"])
+    result = CliRunner().invoke(main, ["show", "quantizer:fssq"])
     assert result.exit_code == 2
     assert result.stdout == ""
-    assert result.stderr.startswith("vqbench: error: there is no quantizer 'fqs'. Did you mean 'fsq'?")
+    assert result.stderr.startswith("vqbench: error: there is no quantizer 'fssq'. Did you mean 'fsq'?")
     assert len(result.stderr.splitlines()) == 1
-    debugged = CliRunner().invoke(main, ["--debug", "show", "quantizer:fqs"])
+    debugged = CliRunner().invoke(main, ["--debug", "show", "quantizer:fssq"])
     assert debugged.exit_code == 2
     assert "Traceback (most recent call last)" in debugged.stderr
     assert debugged.stderr.splitlines()[-1] == result.stderr.rstrip()

@@ -27,7 +27,7 @@ def test_errors_survive_the_way_between_processes():
     assert (error.what, error.got, error.expected, error.hint) == ("a", "b", "c", "d")
 
 
-@pytest.mark.parametrize(("typo", "meant"), [("fqs", "fsq"), ("VQGAN", "vqgan"), ("vq_vae2", "vq_vae_2")])
+@pytest.mark.parametrize(("typo", "meant"), [("fssq", "fsq"), ("VQGAN", "vqgan"), ("vq_vae2", "vq_vae_2")])
 def test_a_typo_is_answered_with_the_closest_name(typo, meant):
     assert f"Did you mean {meant!r}" in (closest(typo, ["fsq", "vqgan", "vq_vae_2", "gq"]) or "")
 

@@ -145,7 +145,7 @@ def test_unequal_bits_are_an_error_where_the_suite_demands_equal_ones():
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"quantizers": [{"name": "fqs"}]}, UnknownComponentError, "Did you mean 'fsq'"),
+        ({"quantizers": [{"name": "fssq"}]}, UnknownComponentError, "Did you mean 'fsq'"),
         ({"backbones": [{"name": "resnet50"}]}, UnknownComponentError, "resnet50"),
         ({"evaluation": {"metrics": ["pnsr"]}}, UnknownComponentError, "Did you mean 'psnr'"),
         ({"quantizers": [{"name": "fsq", "params": {"level": [8]}}]}, ParameterError, "Did you mean 'levels'"),
@@ -191,7 +191,7 @@ def test_filters_take_globs_on_labels_names_and_ids():
 @pytest.mark.parametrize(
     "only",
     [
-        PlanFilter(quantizers=("fqs",)),
+        PlanFilter(quantizers=("fssq",)),
         PlanFilter(backbones=("x*",)),
         PlanFilter(datasets=("y",)),
         PlanFilter(seeds=(7,)),
