@@ -106,17 +106,16 @@ def test_a_record_carries_what_its_numbers_need(finished):
         assert record["training"]["steps"] == 6
 
 
-def test_two_conversions_share_one_training_run(finished):
+def test_all_conversions_and_the_ceiling_share_one_training_run(finished):
     results, _ = finished
     found = records(results / "quickstart").values()
+    shared = {"gq", "gq-5x4", "tokenbridge", *CONTINUOUS}
     for backbone in ("unet", "vit"):
-        units = {
-            r["training"]["unit"]
-            for r in found
-            if r["quantizer"]["id"] == "vqbench/gq" and r["backbone"]["label"] == backbone
-        }
-        assert len(units) == 1
-    assert len(list((results / "quickstart" / "checkpoints").iterdir())) == 10
+        cells = [r for r in found if r["quantizer"]["label"] in shared and r["backbone"]["label"] == backbone]
+        assert len(cells) == 5
+        assert len({r["training"]["unit"] for r in cells}) == 1
+        assert {r["training"]["quantizer"]["id"] for r in cells} == {"vqbench/gaussian_vae"}
+    assert len(list((results / "quickstart" / "checkpoints").iterdir())) == 20
 
 
 def test_a_picture_and_a_markdown_leaderboard_are_left(finished):
