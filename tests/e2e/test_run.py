@@ -123,7 +123,7 @@ def test_a_picture_and_a_markdown_leaderboard_are_left(finished):
     text = (results / "quickstart" / "LEADERBOARD.md").read_text()
     assert all(name in text for name, _ in ALL_CELLS)
     with Image.open(results / "quickstart" / "reconstructions.png") as picture:
-        assert picture.height > (len(ALL_CELLS) + 1) * 64
+        assert picture.width * picture.height > (len(ALL_CELLS) + 2) * 4 * 64 * 64
 
 
 def test_a_second_run_does_nothing_and_says_so(finished):

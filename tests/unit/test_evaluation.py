@@ -60,7 +60,7 @@ def test_every_image_is_measured_once_whatever_the_batch_size(tokenizer, images)
 
 def test_the_sample_is_spread_over_the_test_set(tokenizer, images):
     result = evaluate(tokenizer, Batches(Fixed(images), 4, CPU), {})
-    assert result.originals.shape == result.reconstructions.shape == (8, 3, 8, 8)
+    assert result.originals.shape == result.reconstructions.shape == (4, 3, 8, 8)
     as_uint8 = (images * 255).round().to(torch.uint8)
     assert torch.equal(result.originals[0], as_uint8[0])
     assert torch.equal(result.originals[-1], as_uint8[-1])

@@ -16,12 +16,14 @@ __all__ = ["Row", "compose_picture"]
 Row: TypeAlias = "tuple[str, Path]"
 """A row of the picture: its caption and the sample file it shows."""
 
-MARGIN = 4
+COLUMNS = 2
+MARGIN = 6
 CAPTION = 14
+WIDEST_CAPTION = 290
 
 
 def compose_picture(path: Path, rows: Sequence[Row]) -> bool:
-    """Write one picture: the originals of the first sample, then every sample's reconstructions under its caption.
+    """Write one picture in columns: the originals of the first sample, then samples' reconstructions under their captions.
 
     Samples that are missing or unreadable, or of another size than the first, are left out.
 
@@ -40,17 +42,23 @@ def compose_picture(path: Path, rows: Sequence[Row]) -> bool:
     if not samples:
         return False
     width, height = samples[0][1].size
-    strips = [("original", samples[0][1].crop((0, 0, width, height // 2)))]
-    strips += [(caption, sample.crop((0, height // 2, width, height))) for caption, sample in samples]
+    original = ("original", samples[0][1].crop((0, 0, width, height // 2)))
+    strips = [(caption, sample.crop((0, height // 2, width, height))) for caption, sample in samples]
+    tall = -(-len(strips) // COLUMNS)
+    columns = [[original, *strips[start : start + tall]] for start in range(0, len(strips), tall)]
     step = CAPTION + height // 2 + MARGIN
-    page = Image.new("RGB", (width + 2 * MARGIN, MARGIN + step * len(strips)), "white")
+    page = Image.new(
+        "RGB", (MARGIN + len(columns) * (max(width, WIDEST_CAPTION) + MARGIN), MARGIN + step * (tall + 1)), "white"
+    )
     pen = ImageDraw.Draw(page)
     font = ImageFont.load_default(size=11)
-    for index, (caption, strip) in enumerate(strips):
-        top = MARGIN + index * step
-        # the font that comes with Pillow has little beyond ASCII
-        pen.text((MARGIN, top - 1), caption.encode("ascii", "replace").decode(), fill="black", font=font)
-        page.paste(strip, (MARGIN, top + CAPTION))
+    for index, column in enumerate(columns):
+        left = MARGIN + index * (max(width, WIDEST_CAPTION) + MARGIN)
+        for row, (caption, strip) in enumerate(column):
+            top = MARGIN + row * step
+            # the font that comes with Pillow has little beyond ASCII
+            pen.text((left, top - 1), caption.encode("ascii", "replace").decode(), fill="black", font=font)
+            page.paste(strip, (left, top + CAPTION))
     buffer = io.BytesIO()
     page.save(buffer, "PNG", optimize=True)
     write_atomically(path, buffer.getvalue())

@@ -17,7 +17,7 @@ from vqbench.worker.usage import CodeUsage, SlotUsage
 
 __all__ = ["SAMPLE_IMAGES", "Batches", "Evaluation", "evaluate", "usage_measurements"]
 
-SAMPLE_IMAGES = 8
+SAMPLE_IMAGES = 4
 """How many test images, evenly spread, are kept to look at."""
 
 
