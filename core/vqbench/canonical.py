@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TypeAlias
 
-__all__ = ["Json", "canonical_json", "content_id"]
-
-Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+__all__ = ["canonical_json", "content_id"]
 
 
 def canonical_json(value: object) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -129,12 +130,10 @@ def test_a_picture_and_a_markdown_leaderboard_are_left(finished):
 def test_a_second_run_does_nothing_and_says_so(finished):
     results, _ = finished
     before = {path: path.stat().st_mtime_ns for path in (results / "quickstart").glob("*.json")}
-    start = time.monotonic()
     done = vqbench("run", "--results", results, *SHORT)
     assert f"{len(ALL_CELLS)} ok ({len(ALL_CELLS)} of them from earlier runs)" in done.stderr
     assert "Trained 0" in done.stderr
     assert {path: path.stat().st_mtime_ns for path in (results / "quickstart").glob("*.json")} == before
-    assert time.monotonic() - start < 60
     plan = json.loads(vqbench("plan", "--results", results, *SHORT, "--json").stdout)
     assert all(cell["cached"] for cell in plan["cells"])
 
@@ -207,7 +206,10 @@ def test_a_truncated_checkpoint_fails_its_cells_with_one_message_and_costs_no_ot
     assert after.pop(victim["cell_id"])["status"] == "failed"
     found.pop(victim["cell_id"])
     assert after == found
-    assert "fsq" in done.stdout.split("Unfinished")[-1] or "fsq" in done.stdout
+    boards, unfinished = done.stdout.split("UNFINISHED (1)")
+    assert "fsq × vit" in unfinished
+    assert "CheckpointError" in unfinished
+    assert len([line for line in boards.splitlines() if re.search(r"\bfsq +vit\b", line)]) == 0
     vqbench("run", "--results", copied, *SHORT, "-q", "fsq", "-b", "vit", "--force")
     assert records(folder)[victim["cell_id"]]["status"] == "ok"
 

@@ -14,10 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vqbench.interfaces import Backbone
 from vqbench.specs import LevelShape
 from vqbench_plugins.backbones.geometry import doublings, stage_multipliers
-from vqbench_plugins.backbones.pixels import from_images, to_images
+from vqbench_plugins.backbones.pyramid import Pyramid
 from vqbench_plugins.backbones.specs import check_unet
 from vqbench_plugins.backbones.top_down import TopDown
 from vqbench_plugins.backbones.unet_blocks import Attention, Downsample, ResidualBlock, Upsample, normalise
@@ -57,7 +56,7 @@ class _Stages:
         )
 
 
-class UNet(Backbone):
+class UNet(Pyramid):
     """Convolutional encoder and decoder; the strides of the levels decide how often they halve.
 
     The encoder runs down to the coarsest level, whose latent is its output; finer levels tap the blocks of their own
@@ -78,6 +77,9 @@ class UNet(Backbone):
     Raises:
         ParameterError: the parameters do not go together (:func:`vqbench_plugins.backbones.specs.check_unet`).
     """
+
+    encoder: _Encoder
+    decoder: _Decoder
 
     def __init__(
         self,
@@ -121,16 +123,6 @@ class UNet(Backbone):
             (_StateUpsampler(coarse, fine, width) for (coarse, _), (fine, width) in pairwise(taps)),
             (_Fusion(fine, width, norm_groups) for fine, width in taps[1:]),
         )
-
-    def encode(self, images: Tensor) -> list[Tensor]:
-        features: list[Tensor] = self.encoder(from_images(images))
-        return features
-
-    def fuse(self, level: int, features: Tensor, values: Sequence[Tensor]) -> Tensor:
-        return self.top_down.fuse(level, features, values)
-
-    def decode(self, values: Sequence[Tensor]) -> Tensor:
-        return to_images(self.decoder(self.top_down.merge(values)))
 
     @property
     def last_layer(self) -> nn.Parameter:

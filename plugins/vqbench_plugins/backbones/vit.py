@@ -12,10 +12,9 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from vqbench.interfaces import Backbone
 from vqbench.specs import LevelShape
 from vqbench_plugins.backbones.geometry import split_depth
-from vqbench_plugins.backbones.pixels import from_images, to_images
+from vqbench_plugins.backbones.pyramid import Pyramid
 from vqbench_plugins.backbones.specs import check_vit
 from vqbench_plugins.backbones.top_down import TopDown
 from vqbench_plugins.backbones.vit_blocks import (
@@ -47,7 +46,7 @@ class _Trunk:
         return PositionEmbedding(self.image_size // level.stride, self.width)
 
 
-class ViT(Backbone):
+class ViT(Pyramid):
     """Transformer encoder and decoder; a patch is as large as the stride of the finest level.
 
     The encoder's blocks are shared out evenly among the levels: after those of one level, patches are merged to the next
@@ -63,6 +62,9 @@ class ViT(Backbone):
     Raises:
         ParameterError: the parameters do not go together (:func:`vqbench_plugins.backbones.specs.check_vit`).
     """
+
+    encoder: _Encoder
+    decoder: _Decoder
 
     def __init__(
         self,
@@ -92,16 +94,6 @@ class ViT(Backbone):
             (_Fusion(trunk, fine) for fine in levels[1:]),
         )
         initialise(self)
-
-    def encode(self, images: Tensor) -> list[Tensor]:
-        features: list[Tensor] = self.encoder(from_images(images))
-        return features
-
-    def fuse(self, level: int, features: Tensor, values: Sequence[Tensor]) -> Tensor:
-        return self.top_down.fuse(level, features, values)
-
-    def decode(self, values: Sequence[Tensor]) -> Tensor:
-        return to_images(self.decoder(self.top_down.merge(values)))
 
     @property
     def last_layer(self) -> nn.Parameter:
