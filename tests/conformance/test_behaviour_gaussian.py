@@ -132,7 +132,7 @@ def train(folder: Path, steps: int, **parameters: Any) -> Tensor:
         "stride": 8,
         "data": {"name": "photos", "image_size": 32, "params": {"train_images": 1, "test_images": 1}},
         "quantizers": [{"name": "gaussian_vae", "params": p}],
-        "backbones": [{"name": "unet", "preset": "tiny"}],
+        "backbones": [{"name": "vit", "preset": "tiny"}],
         "recipe": {"steps": steps, "batch_size": 1, "lr": 2e-3, "warmup_steps": 50, "final_lr_ratio": 0.0},
     }
     [cell] = build_plan(parse_suite(document, source="test"), catalog, only=PlanFilter()).cells
@@ -146,15 +146,12 @@ def train(folder: Path, steps: int, **parameters: Any) -> Tensor:
     return token_nats(*posterior(latents), 4, "strided") * math.log2(math.e)
 
 
-def test_a_real_run_brings_every_token_within_a_tenth_of_a_bit_of_the_band(tmp_path: Path) -> None:
-    """Half a bit around 8; a tenth more for tokens that hover at its lower edge, where the weight jumps from nearly 0
-    to 1. The plain divergence with the same weight leaves the tokens outside and far apart."""
-    bits, plain = train(tmp_path / "tdc", 900), train(tmp_path / "kl", 300, constraint="kl")
+def test_a_real_run_brings_every_token_into_the_band(tmp_path: Path) -> None:
+    """Half a bit around 8. The plain divergence with the same weight brings none there."""
+    bits, plain = train(tmp_path / "tdc", 600), train(tmp_path / "kl", 300, constraint="kl")
     print(f"tdc: {bits.min():.2f} to {bits.max():.2f} bits; kl: {plain.min():.2f} to {plain.max():.2f} bits")
-    assert float((bits - 8).abs().max()) < 0.6
-    assert float(((bits - 8).abs() <= 0.5).float().mean()) > 0.6
-    assert float(plain.max() - plain.min()) > 3
-    assert float(((plain - 8).abs() <= 0.5).float().mean()) < 0.3
+    assert float((bits - 8).abs().max()) <= 0.5
+    assert float((plain - 8).abs().min()) > 0.5
 
 
 def test_the_constraint_alone_holds_tokens_that_want_more_bits_at_the_upper_edge() -> None:
