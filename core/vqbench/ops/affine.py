@@ -1,114 +1,130 @@
-"""Streaming argmin of ``bias_k + a_n · b_k`` that decides like real arithmetic.
+"""Streaming argmin of ``bias_k + rows_n · codes_k`` that decides like real arithmetic.
 
-A float32 matrix product scores every pair. Its rounding error has a known bound; where the runner-up lies within
-it, the rows are searched once more and the few codewords that could still win are compared in float64. So the
-result depends neither on how the product is tiled nor on the library that computes it, and equal codewords go to
-the lowest index.
+A first pass in low precision scores every pair. Its rounding error has a known bound; where other codewords lie within
+it, the few that could still win are compared in float64. So the result depends neither on how the first pass is tiled
+nor on the library or the device that computes it, and equal codewords go to the lowest index.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
-__all__ = ["ExactScore", "argmin_affine"]
+__all__ = ["UNIT_ROUNDOFF", "AffineSearch", "Codes", "ExactScore", "Rows"]
+
+UNIT_ROUNDOFF = 2.0**-24
+
+Rows: TypeAlias = Callable[[slice | Tensor], Tensor]
+"""The rows of a slice or of an int64 tensor: ``(R, D)`` float32, contiguous, each entry within one rounding of its true
+value."""
+
+Codes: TypeAlias = Callable[[slice], tuple[Tensor, Tensor]]
+"""The codewords ``(C, D)`` and their biases ``(C,)`` of a slice: float32, contiguous, likewise within one rounding."""
 
 ExactScore: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """Float64 scores ``(P,)`` of pairs (row, codeword) that two int64 tensors ``(P,)`` name; only their order matters."""
 
-TILE_COLUMNS = 16384
-TILE_SCORES = {"cpu": 1 << 20, "cuda": 1 << 22}  # 4 MB: stays in a CPU's cache; 16 MB
-PAIR_NUMBERS = 1 << 21  # float64 numbers held at once while deciding close pairs: 16 MB
-UNIT_ROUNDOFF = 2.0**-24
-
-
-def argmin_affine(
-    rows: Tensor, codes: Tensor, bias: Tensor, exact: ExactScore, *, tile_scores: int | None = None
-) -> Tensor:
-    """Index of the smallest ``bias_k + rows_n · codes_k`` for each row, the lowest one on ties: int64 ``(N,)``.
-
-    Args:
-        rows: ``(N, D)`` float32, each entry within one rounding of its true value.
-        codes: ``(K, D)`` float32, likewise.
-        bias: ``(K,)`` float32, likewise.
-        exact: decides between codewords whose scores are closer than float32 can tell.
-        tile_scores: scores in memory at a time; by default what suits the device. Does not change the result.
-    """
-    scores = tile_scores or TILE_SCORES.get(rows.device.type, 1 << 20)
-    columns = min(len(codes), TILE_COLUMNS, scores)
-    height = max(scores // columns, 1)
-    words = _Codewords(
-        codes=codes,
-        bias=bias,
-        tiles=[slice(k, k + columns) for k in range(0, len(codes), columns)],
-        length=torch.linalg.vector_norm(codes, dim=1, dtype=torch.float64).float(),
-        # of a dot product of D terms and the rounding of its operands, relative to |a| |b| + |bias|
-        error=(rows.shape[1] + 8) * UNIT_ROUNDOFF,
-    )
-    nearest = torch.empty(len(rows), dtype=torch.int64, device=rows.device)
-    for start in range(0, len(rows), height):
-        block = rows[start : start + height]
-        reach = torch.linalg.vector_norm(block, dim=1, dtype=torch.float64).float()
-        best, runner_up, index = words.two_smallest(block)
-        doubt = 2 * words.error * (reach * words.length.max() + bias.abs().max())
-        # a doubt of zero: all scores are exact (a row of zeros); one that is infinite or NaN: nothing can be decided
-        close = ((runner_up - best <= doubt) & (doubt > 0) & doubt.isfinite()).nonzero().squeeze(1)
-        if len(close):
-            index[close] = words.decide(block[close], reach[close], best[close], index[close], exact, close + start)
-        nearest[start : start + height] = index
-    return nearest
+KEPT_NUMBERS = 1 << 22  # 16 MB of codewords are made once; more of them are made again for every tile that meets them
+STEP = 1 << 12  # codewords made at a time
+PAIR_NUMBERS = 1 << 20  # float64 numbers held at once while deciding close pairs: 8 MB
+TILE_NUMBERS = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Codewords:
-    """The side of the search that all rows share; ``tiles`` are the slices of it that are scored at a time."""
+class AffineSearch:
+    """What to search. Rows and codewords are made when a pass asks for them, so none has to copy all.
 
-    codes: Tensor
-    bias: Tensor
-    tiles: list[slice]
-    length: Tensor
-    error: float
+    Attributes:
+        number: of rows, N.  size: number of codewords, K.  width: D.  device: where all of it lies.
+        rows, make_codes, exact: see the types.
+    """
 
-    def two_smallest(self, block: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The smallest and second smallest float32 score of each row, and the codeword of the smallest."""
-        best = torch.full((len(block),), torch.inf, device=block.device)
-        runner_up = best.clone()
-        index = torch.zeros(len(block), dtype=torch.int64, device=block.device)
-        for tile in self.tiles:
-            scores = torch.addmm(self.bias[tile], block, self.codes[tile].T)  # (rows, columns of the tile)
-            first, column = scores.min(dim=1)
-            second = scores.scatter_(1, column[:, None], torch.inf).amin(dim=1)
-            runner_up = torch.minimum(torch.minimum(runner_up, second), torch.maximum(best, first))
-            index = torch.where(first < best, column + tile.start, index)
-            best = torch.minimum(best, first)
-        return best, runner_up, index
+    number: int
+    size: int
+    width: int
+    device: torch.device
+    rows: Rows
+    make_codes: Codes
+    exact: ExactScore
 
-    def decide(
-        self, block: Tensor, reach: Tensor, best: Tensor, index: Tensor, exact: ExactScore, names: Tensor
-    ) -> Tensor:
-        """The winner of each row by float64 scores, among all codewords whose true score may be the smallest.
+    def codes(self, part: slice) -> tuple[Tensor, Tensor]:
+        """The codewords of a slice and their biases."""
+        if self._kept is None:
+            return self.make_codes(part)
+        return self._kept[0][part], self._kept[1][part]
 
-        ``best`` is the row's smallest float32 score and ``index`` its codeword; ``exact`` knows the rows by ``names``.
+    def tiles(self, columns: int) -> Iterator[slice]:
+        """Slices of at most so many codewords that make up all."""
+        return (slice(first, min(first + columns, self.size)) for first in range(0, self.size, columns))
+
+    @property
+    def keeps_codes(self) -> bool:
+        """Whether the codewords are few enough to be made once."""
+        return self.size * self.width <= KEPT_NUMBERS
+
+    @cached_property
+    def longest(self) -> float:
+        """Largest Euclidean length of a codeword."""
+        return self._largest(lambda codes, bias: torch.linalg.vector_norm(codes, dim=1, dtype=torch.float64))
+
+    @cached_property
+    def largest_bias(self) -> float:
+        """Largest absolute bias."""
+        return self._largest(lambda codes, bias: bias.abs())
+
+    @cached_property
+    def error(self) -> float:
+        """Rounding error of a float32 score, and of the operands it is made from, relative to |row| |code| + |bias|."""
+        return (self.width + 8) * UNIT_ROUNDOFF
+
+    def reach(self, rows: Tensor) -> Tensor:
+        """``(R,)`` float32: the largest that |row| |code| + |bias| can be."""
+        lengths = torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64)
+        return (lengths * self.longest + self.largest_bias).float()
+
+    def decide(self, names: Tensor, guess: Tensor) -> Tensor:
+        """The winners of some rows among all codewords whose true score may be the smallest: int64 ``(P,)``.
+
+        Args:
+            names: ``(P,)`` int64, the rows.  guess: ``(P,)`` int64, a codeword with a small score for each.
         """
-        row_error, bias_error = self.error * reach, self.error * self.bias.abs()
-        upper = best + row_error * self.length[index] + bias_error[index]  # the true minimum is not above this
-        least = torch.full((len(block),), torch.inf, dtype=torch.float64, device=block.device)
-        pairs = max(PAIR_NUMBERS // self.codes.shape[1], 1)
-        for tile in self.tiles:
-            scores = torch.addmm(self.bias[tile], block, self.codes[tile].T)
-            scores -= row_error[:, None] * self.length[tile] + bias_error[tile]
-            candidates = (scores <= upper[:, None]).nonzero()  # by row, within a row by codeword
+        height = max(TILE_NUMBERS // max(min(self.size, STEP), self.width), 1)
+        parts = zip(torch.split(names, height), torch.split(guess, height), strict=True)
+        return torch.cat([self._decide(*part) for part in parts])
+
+    def _decide(self, names: Tensor, guess: Tensor) -> Tensor:
+        rows = self.rows(names)
+        slack = 2 * self.error * self.reach(rows)
+        upper = torch.full((len(rows),), torch.inf, device=self.device)  # the true minimum is not above this
+        for tile in self.tiles(STEP):
+            codes, bias = self.codes(tile)
+            upper = torch.minimum(upper, torch.addmm(bias, rows, codes.T).amin(dim=1))
+        upper += slack
+        least = torch.full((len(rows),), torch.inf, dtype=torch.float64, device=self.device)
+        index = guess
+        pairs = max(PAIR_NUMBERS // self.width, 1)
+        for tile in self.tiles(STEP):
+            codes, bias = self.codes(tile)
+            candidates = (torch.addmm(bias, rows, codes.T) <= upper[:, None]).nonzero()  # by row, then by codeword
             for part in torch.split(candidates, pairs):
                 row, code = part[:, 0], part[:, 1] + tile.start
-                score = exact(names[row], code)
+                score = self.exact(names[row], code)
                 part_least = torch.full_like(least, torch.inf).scatter_reduce_(0, row, score, "amin")
                 winner = score == part_least[row]
-                lowest = torch.full_like(index, len(self.codes))
+                lowest = torch.full_like(index, self.size)
                 lowest.scatter_reduce_(0, row[winner], code[winner], "amin")
                 index = torch.where(part_least < least, lowest, index)
                 least = torch.minimum(least, part_least)
         return index
+
+    @cached_property
+    def _kept(self) -> tuple[Tensor, Tensor] | None:
+        return self.make_codes(slice(0, self.size)) if self.keeps_codes else None
+
+    def _largest(self, measure: Callable[[Tensor, Tensor], Tensor]) -> float:
+        return max(float(measure(*self.codes(tile)).max()) for tile in self.tiles(STEP))

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from vqbench.errors import ParameterError, TensorError
-from vqbench.ops.affine import argmin_affine
-from vqbench.ops.precision import true_float32
+from vqbench.ops.affine import AffineSearch
 from vqbench.ops.scalar import argmin_scalar
+from vqbench.ops.search import argmin_affine
 
 __all__ = ["nearest_codeword", "nearest_gaussian"]
 
@@ -43,11 +43,26 @@ def nearest_codeword(vectors: Tensor, codebook: Tensor, *, check: bool = False) 
 
     # |z - c|² without |z|², which is common to all codewords, after moving the origin to the codebook's mean: what
     # cancels costs no digits then
-    origin = codebook.double().mean(dim=0).float()
-    words = codebook - origin
-    half_squares = words.double().square().sum(dim=1).div(2).float()
-    with true_float32(vectors.device):
-        return argmin_affine(origin - vectors, words, half_squares, squared_distance)
+    origin = _center(codebook)
+
+    def codes(part: slice) -> tuple[Tensor, Tensor]:
+        words = codebook[part] - origin
+        return words, words.double().square().sum(dim=1).div(2).float()
+
+    def rows(part: slice | Tensor) -> Tensor:
+        return origin - vectors[part]
+
+    return argmin_affine(
+        AffineSearch(
+            number=len(vectors),
+            size=len(codebook),
+            width=codebook.shape[1],
+            device=vectors.device,
+            rows=rows,
+            make_codes=codes,
+            exact=squared_distance,
+        )
+    )
 
 
 @torch.no_grad()
@@ -93,12 +108,34 @@ def nearest_gaussian(
         return (distance - beta * words.square()).sum(dim=1)
 
     # (1/σ² - beta) c² - 2 (μ/σ²) c, each row divided by its largest 1/σ² so that no row overflows float32
-    precisions = torch.exp(-log_variances.double())
-    scale = precisions.amax(dim=1, keepdim=True).clamp(min=1.0)
-    rows = torch.cat([(precisions - beta) / scale, -2 * means.double() * (precisions / scale)], dim=1).float()
-    words = torch.cat([codebook.double().square().float(), codebook], dim=1)
-    with true_float32(means.device):
-        return argmin_affine(rows, words, words.new_zeros(len(words)), energy)
+    def rows(part: slice | Tensor) -> Tensor:
+        precisions = torch.exp(-log_variances[part].double())
+        scale = precisions.amax(dim=1, keepdim=True).clamp(min=1.0)
+        return torch.cat(
+            [(precisions - beta) / scale, -2 * means[part].double() * (precisions / scale)], dim=1
+        ).float()
+
+    def codes(part: slice) -> tuple[Tensor, Tensor]:
+        words = codebook[part]
+        return torch.cat([words.double().square().float(), words], dim=1), words.new_zeros(len(words))
+
+    return argmin_affine(
+        AffineSearch(
+            number=len(means),
+            size=len(codebook),
+            width=2 * codebook.shape[1],
+            device=means.device,
+            rows=rows,
+            make_codes=codes,
+            exact=energy,
+        )
+    )
+
+
+def _center(codebook: Tensor) -> Tensor:
+    """Mean of the codewords ``(d,)``, without a copy of them in float64."""
+    total = sum(part.sum(dim=0, dtype=torch.float64) for part in torch.split(codebook, 1 << 12))
+    return torch.as_tensor(total).div(len(codebook)).float()
 
 
 def _validate(name: str, rows: Tensor, codebook: Tensor, check: bool) -> None:

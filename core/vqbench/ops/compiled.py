@@ -1,0 +1,202 @@
+"""Compiled loops over scores, for CPUs: each passes once over numbers that lie in the cache.
+
+Numba compiles them on first use and keeps the machine code beside this file (or in the user's cache folder). They hold
+no lock of Python's, so threads run them side by side.
+
+All look for the smallest score of a row and for every other score that rounding could have put in its place. Codewords
+are dealt to *lanes*: lane l holds the codewords l, l + L, l + 2L, … Only the smallest score of each lane is kept while
+passing over the codewords, which is one instruction a vector of them; what a lane holds is looked at again where its
+smallest score is small enough to matter.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["FUSED_WIDTH", "pick_from_panels", "pick_from_scores"]
+
+Floats = NDArray[np.float32]
+
+FUSED_WIDTH = 8
+"""Most columns that ``pick_from_panels`` takes."""
+
+# products may be fused with sums; NaN is not looked for, and which index a row with NaN gets is not defined
+_FAST = {"contract", "reassoc", "nnan", "nsz"}
+
+
+@numba.njit(nogil=True, fastmath=_FAST, inline="always")
+def _lower_4(x: Floats, p: Floats, q: Floats, bias: Floats, more: Floats, low: Floats) -> None:
+    x0, x1, x2, x3 = x[0], x[1], x[2], x[3]
+    p0, p1, p2, p3 = p[0], p[1], p[2], p[3]
+    q0, q1, q2, q3 = q[0], q[1], q[2], q[3]
+    for lane in range(len(low)):
+        s = bias[lane] + x0 * p0[lane] + x1 * p1[lane] + x2 * p2[lane] + x3 * p3[lane]
+        t = more[lane] + x0 * q0[lane] + x1 * q1[lane] + x2 * q2[lane] + x3 * q3[lane]
+        low[lane] = min(low[lane], min(s, t))
+
+
+@numba.njit(nogil=True, fastmath=_FAST, inline="always")
+def _lower_8(x: Floats, p: Floats, q: Floats, bias: Floats, more: Floats, low: Floats) -> None:
+    x0, x1, x2, x3, x4, x5, x6, x7 = x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7]
+    p0, p1, p2, p3, p4, p5, p6, p7 = p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7]
+    q0, q1, q2, q3, q4, q5, q6, q7 = q[0], q[1], q[2], q[3], q[4], q[5], q[6], q[7]
+    for lane in range(len(low)):
+        s = bias[lane] + x0 * p0[lane] + x1 * p1[lane] + x2 * p2[lane] + x3 * p3[lane]
+        s = s + x4 * p4[lane] + x5 * p5[lane] + x6 * p6[lane] + x7 * p7[lane]
+        t = more[lane] + x0 * q0[lane] + x1 * q1[lane] + x2 * q2[lane] + x3 * q3[lane]
+        t = t + x4 * q4[lane] + x5 * q5[lane] + x6 * q6[lane] + x7 * q7[lane]
+        low[lane] = min(low[lane], min(s, t))
+
+
+@numba.njit(nogil=True, fastmath=_FAST, inline="always")
+def _smallest(values: Floats) -> np.float32:
+    smallest = values[0]
+    for value in values:
+        smallest = min(smallest, value)
+    return smallest
+
+
+@numba.njit(nogil=True, fastmath=_FAST, inline="always")
+def _low_lanes(low: Floats, limit: np.float32) -> tuple[int, int]:
+    """The first and the last lane whose smallest score is not above the limit."""
+    first, last = np.int32(len(low)), np.int32(-1)
+    for lane in range(len(low)):
+        here = np.int32(lane)
+        first = min(first, here if low[lane] <= limit else np.int32(len(low)))
+        last = max(last, here if low[lane] <= limit else np.int32(-1))
+    return first, last
+
+
+@numba.njit(nogil=True, fastmath=_FAST, inline="always")
+def _score(row: Floats, code: Floats, bias: np.float32) -> float:
+    score = np.float64(bias)
+    for i in range(len(row)):
+        score += np.float64(row[i]) * np.float64(code[i])
+    return score
+
+
+@numba.njit(nogil=True, fastmath=_FAST, cache=True)
+def pick_from_panels(
+    rows: Floats,
+    panels: Floats,
+    panel_bias: Floats,
+    lane_codes: Floats,
+    lane_bias: Floats,
+    longest: float,
+    largest_bias: float,
+    error: float,
+    operand_error: float,
+    height: int,
+    index: NDArray[np.int64],
+    is_open: NDArray[np.bool_],
+) -> None:
+    """Score all pairs of few columns and pick, without ever storing a score.
+
+    Args:
+        rows: ``(N, W)`` with W 4 or 8.
+        panels: ``(B, W, L)``, the codewords dealt to L lanes, B even; ``panel_bias``: ``(B, L)``, inf where none is.
+        lane_codes: ``(L, W, B)``, the same by lane; ``lane_bias``: ``(L, B)``.
+        longest: length of the longest codeword; ``largest_bias``: the largest absolute bias.
+        error: of a float32 score relative to |row| |code| + |bias|; ``operand_error``: the part of it that float64 does
+            not remove.
+        height: rows at a time.
+        index: ``(N,)``, receives the lowest codeword with the smallest score.
+        is_open: ``(N,)``, receives whether another codeword is too near to that for rounded operands to tell. A row of
+            zeros with biases of zero has exact scores, one with infinity or NaN none: neither is open.
+    """
+    blocks, width, lanes = panels.shape
+    low, line = np.empty((height, lanes), np.float32), np.empty(blocks, np.float32)
+    for start in range(0, len(rows), height):
+        stop = min(start + height, len(rows))
+        low[:] = np.inf
+        for block in range(0, blocks, 2):
+            p, q, bias, more = panels[block], panels[block + 1], panel_bias[block], panel_bias[block + 1]
+            for row in range(start, stop):
+                if width == 4:
+                    _lower_4(rows[row], p, q, bias, more, low[row - start])
+                else:
+                    _lower_8(rows[row], p, q, bias, more, low[row - start])
+        for row in range(start, stop):
+            square = 0.0
+            for column in range(width):
+                square += np.float64(rows[row, column]) * np.float64(rows[row, column])
+            reach = np.sqrt(square) * longest + largest_bias
+            lane_low = low[row - start]
+            limit = np.float32(_smallest(lane_low) + 2 * error * reach)
+            best, second, winner = np.inf, np.inf, 0
+            first, last = _low_lanes(lane_low, limit)
+            for lane in range(first, last + 1):
+                if lane_low[lane] <= limit:
+                    codes, biases = lane_codes[lane], lane_bias[lane]
+                    for block in range(blocks):
+                        line[block] = biases[block]
+                    for column in range(width):
+                        for block in range(blocks):
+                            line[block] += rows[row, column] * codes[column, block]
+                    for block in range(blocks):
+                        if line[block] <= limit:
+                            score = np.float64(biases[block])
+                            for column in range(width):
+                                score += np.float64(rows[row, column]) * np.float64(codes[column, block])
+                            code = block * lanes + lane
+                            if score < best or (score == best and code < winner):
+                                second, best, winner = best, score, code
+                            elif score < second:
+                                second = score
+            index[row] = winner
+            is_open[row] = second - best <= 2 * operand_error * reach and 0 < reach < np.inf
+
+
+@numba.njit(nogil=True, fastmath=_FAST, cache=True)
+def pick_from_scores(
+    scores: Floats,
+    first: int,
+    rows: Floats,
+    codes: Floats,
+    bias: Floats,
+    doubt: Floats,
+    relative: float,
+    best: NDArray[np.float64],
+    second: NDArray[np.float64],
+    index: NDArray[np.int64],
+) -> int:
+    """Pick from a tile of scores, after those of earlier tiles of the same rows; how many codewords were looked at.
+
+    Args:
+        scores: ``(R, C)`` of the codewords ``first`` to ``first + C``.
+        rows: ``(R, D)``; ``codes``: ``(C, D)``; ``bias``: ``(C,)``: what the scores were made from, to make them better.
+        doubt: ``(R,)``, how far apart two scores of a row must be for their order to be certain, beside the part
+            ``relative`` of themselves.
+        best: ``(R,)``, the smallest score so far, in float64 (inf at first); ``second``: the next of the codewords
+            looked at; ``index``: the lowest codeword with the smallest score. All three are updated.
+    """
+    lanes = 64
+    width = scores.shape[1]
+    whole = width // (2 * lanes) * (2 * lanes)
+    low = np.empty(lanes, np.float32)
+    looks = 0
+    for row in range(len(scores)):
+        line = scores[row]
+        low[:] = np.inf
+        for start in range(0, whole, 2 * lanes):
+            for lane in range(lanes):
+                low[lane] = min(low[lane], min(line[start + lane], line[start + lanes + lane]))
+        for column in range(whole, width):
+            low[column % lanes] = min(low[column % lanes], line[column])
+        least = min(np.float64(_smallest(low)), best[row])
+        limit = np.float32(least + doubt[row] + relative * abs(least))
+        first_lane, last_lane = _low_lanes(low, limit)
+        for lane in range(first_lane, last_lane + 1):
+            if low[lane] <= limit:
+                for column in range(lane, width, lanes):
+                    if line[column] <= limit:
+                        looks += 1
+                        code = first + column
+                        score = _score(rows[row], codes[column], bias[column])
+                        if score < best[row] or (score == best[row] and code < index[row]):
+                            second[row], best[row], index[row] = best[row], score, code
+                        elif score < second[row]:
+                            second[row] = score
+    return looks

@@ -1,0 +1,119 @@
+"""First pass of a search on CPUs: scores that stay in the cache, all cores busy.
+
+Few columns: products, sums and minima in one compiled loop. More: tiles of scores from torch's matrix product, each
+thread for its own rows, and a compiled loop over a tile while it is in the cache. Where the processor multiplies
+bfloat16 faster than float32, those scores are in bfloat16, as long as few codewords come near enough to the smallest
+score to be looked at again.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from vqbench.ops.affine import UNIT_ROUNDOFF, AffineSearch
+from vqbench.ops.compiled import FUSED_WIDTH, pick_from_panels, pick_from_scores
+from vqbench.ops.halves import Halves, multiplies_bfloat16
+from vqbench.ops.threads import share_out
+
+__all__ = ["first_pass"]
+
+OPERAND_ERROR = 4 * UNIT_ROUNDOFF
+"""Of a score computed in float64 from operands rounded to float32, relative to |row| |code| + |bias|."""
+
+TILE_ROWS, TILE_COLUMNS = 1024, 1024  # 4 MB of scores
+ALL_TILES = 1 << 23  # scores in the tiles of all threads: 32 MB
+PANEL_ROWS, LANES = 64, 64
+HALF_WIDTH = 48  # columns from which bfloat16 pays
+HALF_LOOKS = 1 / 64  # part of the codewords that may be looked at again before bfloat16 is given up
+
+
+def first_pass(search: AffineSearch) -> tuple[Tensor, Tensor]:
+    """Each row's codeword ``(N,)`` int64, and the rows ``(P,)`` int64 where rounding leaves the choice open."""
+    _ = search.longest, search.largest_bias  # made once, before the threads ask for them
+    nearest, is_open = torch.zeros(search.number, dtype=torch.int64), torch.zeros(search.number, dtype=torch.bool)
+    if search.width <= FUSED_WIDTH:
+        few_columns(search, nearest, is_open)
+    else:
+        many_columns(search, nearest, is_open)
+    return nearest, is_open.nonzero().squeeze(1)
+
+
+class Found:
+    """What a compiled loop has found for some rows: the smallest score, the next of those looked at, the codeword."""
+
+    def __init__(self, rows: int) -> None:
+        self.best = torch.full((rows,), torch.inf, dtype=torch.float64)
+        self.second = self.best.clone()
+        self.index = torch.zeros(rows, dtype=torch.int64)
+        self.arrays = self.best.numpy(), self.second.numpy(), self.index.numpy()
+
+    def is_open(self, reach: Tensor) -> Tensor:
+        """Whether the two smallest are closer than the rounding of their operands to float32 can tell.
+
+        A reach of zero: all scores are exact (zeros); one that is infinite or NaN: nothing can be decided.
+        """
+        return (self.second - self.best <= 2 * OPERAND_ERROR * reach) & (reach > 0) & reach.isfinite()
+
+
+def few_columns(search: AffineSearch, nearest: Tensor, is_open: Tensor) -> None:
+    """Fill in ``nearest`` and ``is_open``; no score is ever stored."""
+    width = FUSED_WIDTH // 2 if search.width <= FUSED_WIDTH // 2 else FUSED_WIDTH
+    lanes = LANES if search.size <= 1 << 14 else 4 * LANES  # what a lane holds is searched again
+    blocks = 2 * -(-search.size // (2 * lanes))
+    codes, bias = search.codes(slice(0, search.size))
+    missing = blocks * lanes - search.size
+    dealt = pad(codes, (0, width - search.width, 0, missing)).view(blocks, lanes, width)
+    dealt_bias = pad(bias, (0, missing), value=torch.inf).view(blocks, lanes)
+    by_block = dealt.transpose(1, 2).contiguous().numpy(), dealt_bias.numpy()
+    by_lane = dealt.permute(1, 2, 0).contiguous().numpy(), dealt_bias.T.contiguous().numpy()
+
+    bounds = search.longest, search.largest_bias, search.error, OPERAND_ERROR, PANEL_ROWS
+    index, open_ones = nearest.numpy(), is_open.numpy()
+
+    def work(start: int, stop: int) -> None:
+        for top in range(start, stop, TILE_ROWS):
+            here = slice(top, min(top + TILE_ROWS, stop))
+            rows = pad(search.rows(here), (0, width - search.width))
+            pick_from_panels(rows.numpy(), *by_block, *by_lane, *bounds, index[here], open_ones[here])
+
+    share_out(work, search.number, part=PANEL_ROWS)
+
+
+def many_columns(search: AffineSearch, nearest: Tensor, is_open: Tensor) -> None:
+    """Fill in ``nearest`` and ``is_open`` from tiles of scores."""
+    columns = min(search.size, TILE_COLUMNS)
+    height = max(min(TILE_ROWS, ALL_TILES // torch.get_num_threads() // max(columns, search.width)), 16)
+    halves = Halves(search) if search.width >= HALF_WIDTH and multiplies_bfloat16() else None
+
+    def work(start: int, stop: int) -> None:
+        buffer, looks = torch.empty(height * columns), 0
+        for top in range(start, stop, height):
+            here = slice(top, min(top + height, stop))
+            rows = search.rows(here)
+            reach, found = search.reach(rows), Found(len(rows))
+            doubt = 2 * search.error * reach
+            half_rows = None
+            if halves is not None and looks <= HALF_LOOKS * search.size * (top - start):
+                half_rows, doubt = halves.rows(rows, doubt)
+            for tile in search.tiles(columns):
+                codes, bias = search.codes(tile)
+                scores = buffer[: len(rows) * len(codes)].view(len(rows), len(codes))
+                if halves is None or half_rows is None:
+                    torch.addmm(bias, rows, codes.T, out=scores)
+                else:
+                    scores.copy_(half_rows @ halves.codes(tile).T)
+                looks += pick_from_scores(
+                    scores.numpy(),
+                    tile.start,
+                    rows.numpy(),
+                    codes.numpy(),
+                    bias.numpy(),
+                    doubt.numpy(),
+                    0.0 if half_rows is None else Halves.RELATIVE,
+                    *found.arrays,
+                )
+            nearest[here], is_open[here] = found.index, found.is_open(reach)
+
+    share_out(work, search.number, part=height)

@@ -1,0 +1,52 @@
+"""First pass of a search by torch's own operations, on any device: tiles of scores, best and runner-up of each row."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from vqbench.ops.affine import AffineSearch
+
+__all__ = ["first_pass"]
+
+TILE_COLUMNS = 16384
+TILE_SCORES = 1 << 22  # 16 MB
+
+
+def first_pass(search: AffineSearch) -> tuple[Tensor, Tensor]:
+    """Each row's codeword ``(N,)`` int64, and the rows ``(P,)`` int64 where rounding leaves the choice open."""
+    columns = min(search.size, TILE_COLUMNS)
+    height = max(TILE_SCORES // max(columns, search.width), 1)
+    nearest = torch.empty(search.number, dtype=torch.int64, device=search.device)
+    doubtful = []
+    for start in range(0, search.number, height):
+        here = slice(start, min(start + height, search.number))
+        rows = search.rows(here)
+        best, runner_up, nearest[here] = two_smallest(search, rows, columns)
+        doubtful.append(open_rows(search, rows, runner_up - best) + start)
+    return nearest, torch.cat(doubtful) if doubtful else nearest
+
+
+def two_smallest(search: AffineSearch, rows: Tensor, columns: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The smallest and second smallest float32 score of each row, and the codeword of the smallest."""
+    best = torch.full((len(rows),), torch.inf, device=rows.device)
+    runner_up = best.clone()
+    index = torch.zeros(len(rows), dtype=torch.int64, device=rows.device)
+    for tile in search.tiles(columns):
+        codes, bias = search.codes(tile)
+        scores = torch.addmm(bias, rows, codes.T)  # (rows, columns of the tile)
+        first, column = scores.min(dim=1)
+        second = scores.scatter_(1, column[:, None], torch.inf).amin(dim=1)
+        runner_up = torch.minimum(torch.minimum(runner_up, second), torch.maximum(best, first))
+        index = torch.where(first < best, column + tile.start, index)
+        best = torch.minimum(best, first)
+    return best, runner_up, index
+
+
+def open_rows(search: AffineSearch, rows: Tensor, margin: Tensor) -> Tensor:
+    """Which rows ``(P,)`` have a margin that rounding may have made.
+
+    A doubt of zero: all scores are exact (a row of zeros); one that is infinite or NaN: nothing can be decided.
+    """
+    doubt = 2 * search.error * search.reach(rows)
+    return ((margin <= doubt) & (doubt > 0) & doubt.isfinite()).nonzero().squeeze(1)

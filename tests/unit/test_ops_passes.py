@@ -1,0 +1,184 @@
+"""The first passes of the search and the decision after them: all find what float64 finds."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from vqbench.ops import affine, cpu, search, tiled, threads
+from vqbench.ops.affine import AffineSearch
+from vqbench.ops.halves import Halves
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def problem(rows: Tensor, codes: Tensor, bias: Tensor) -> AffineSearch:
+    """Operands that float32 holds exactly."""
+
+    def exact(row: Tensor, code: Tensor) -> Tensor:
+        return bias[code].double() + (rows[row].double() * codes[code].double()).sum(dim=1)
+
+    return AffineSearch(
+        number=len(rows),
+        size=len(codes),
+        width=rows.shape[1],
+        device=rows.device,
+        rows=lambda part: rows[part],
+        make_codes=lambda part: (codes[part], bias[part]),
+        exact=exact,
+    )
+
+
+def operands(n: int, k: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Small integers, so that float64 and most float32 scores are exact, and many of them tie."""
+    rows = torch.randint(-8, 9, (n, width), generator=seeded(n)).float()
+    codes = torch.randint(-8, 9, (k, width), generator=seeded(k)).float()
+    if k > 2:
+        codes[k // 2 :] = codes[: k - k // 2].clone()
+    return rows, codes, codes.square().sum(dim=1) / 2
+
+
+def smallest(rows: Tensor, codes: Tensor, bias: Tensor) -> Tensor:
+    return (bias.double() + rows.double() @ codes.double().T).argmin(dim=1)
+
+
+@pytest.fixture(params=["cpu", "halves", "tiled"])
+def first_pass(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(cpu, "multiplies_bfloat16", lambda: request.param == "halves")
+    monkeypatch.setattr(cpu, "HALF_WIDTH", 1)
+    if request.param == "tiled":
+        monkeypatch.setattr(cpu, "first_pass", tiled.first_pass)
+    return str(request.param)
+
+
+@pytest.mark.parametrize("width", [1, 2, 4, 5, 8, 9, 70])
+@pytest.mark.parametrize(("n", "k"), [(1, 1), (3, 2), (65, 63), (130, 129), (300, 1000)])
+def test_every_pass_finds_the_lowest_of_the_smallest(first_pass: str, n: int, k: int, width: int) -> None:
+    made = operands(n, k, width)
+    assert torch.equal(search.argmin_affine(problem(*made)), smallest(*made))
+
+
+@pytest.mark.parametrize("width", [3, 12])
+@pytest.mark.parametrize("size", [1, 7, 16, 50])
+def test_tiles_change_nothing(monkeypatch: pytest.MonkeyPatch, first_pass: str, size: int, width: int) -> None:
+    made = operands(33, 101, width)
+    for module, name in (
+        (tiled, "TILE_COLUMNS"),
+        (tiled, "TILE_SCORES"),
+        (cpu, "TILE_ROWS"),
+        (cpu, "TILE_COLUMNS"),
+        (cpu, "PANEL_ROWS"),
+        (cpu, "LANES"),
+        (affine, "STEP"),
+        (affine, "PAIR_NUMBERS"),
+        (affine, "TILE_NUMBERS"),
+    ):
+        monkeypatch.setattr(module, name, size)
+    monkeypatch.setattr(affine, "KEPT_NUMBERS", 10 * size)
+    assert torch.equal(search.argmin_affine(problem(*made)), smallest(*made))
+
+
+@pytest.mark.parametrize("width", [6, 60])
+def test_any_number_of_threads_finds_the_same(first_pass: str, width: int) -> None:
+    rows = torch.randn(5000, width, generator=seeded(0))
+    codes = torch.randn(500, width, generator=seeded(1))
+    made = rows, codes, codes.square().sum(dim=1) / 2
+    before = torch.get_num_threads()
+    found = []
+    for number in (1, 2, 3):
+        torch.set_num_threads(number)
+        try:
+            found.append(search.argmin_affine(problem(*made)))
+            assert torch.get_num_threads() == number
+        finally:
+            torch.set_num_threads(before)
+    assert torch.equal(found[0], smallest(*made))
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2])
+
+
+def test_bfloat16_is_given_up_where_it_tells_little_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand codewords in a heap: bfloat16 sees one. The first tile shows it, later ones are float32."""
+    rows = torch.randn(600, 64, generator=seeded(0))
+    codes = 1 + 1e-4 * torch.randn(1000, 64, generator=seeded(1))
+    made = rows, codes, torch.zeros(1000)
+    tiles = 0
+    make = Halves.rows
+
+    def counting(self: Halves, rows: Tensor, doubt: Tensor) -> tuple[Tensor, Tensor]:
+        nonlocal tiles
+        tiles += 1
+        return make(self, rows, doubt)
+
+    monkeypatch.setattr(cpu, "multiplies_bfloat16", lambda: True)
+    monkeypatch.setattr(cpu, "TILE_ROWS", 100)
+    monkeypatch.setattr(Halves, "rows", counting)
+    monkeypatch.setattr(cpu, "share_out", lambda work, count, *, part: work(0, count))
+    assert torch.equal(search.argmin_affine(problem(*made)), smallest(*made))
+    assert tiles == 1
+
+
+@pytest.mark.parametrize("width", [4, 30, 60])
+@pytest.mark.parametrize("scale", [1e-30, 1e-12, 1.0, 1e12])
+def test_the_bounds_cover_the_rounding_at_every_scale(first_pass: str, width: int, scale: float) -> None:
+    """Near ties: the same codeword many times, moved by a few units in the last place of float32."""
+    rows = torch.randn(200, width, generator=seeded(0)) * scale
+    codes = torch.randn(1, width, generator=seeded(1)) * (1 + 2e-7 * torch.randn(64, width, generator=seeded(2)))
+    made = rows, codes, torch.zeros(64)
+    score = rows.double() @ codes.double().T
+    found = search.argmin_affine(problem(*made))
+    rounding = 1e-15 * (rows.double().abs() @ codes.double().abs().T).amax(dim=1)
+    assert bool((score.gather(1, found[:, None])[:, 0] <= score.amin(dim=1) + rounding).all())
+
+
+def test_threads_share_out_every_item_once_and_pass_errors_on() -> None:
+    seen: list[int] = []
+    lock = threading.Lock()
+
+    def work(start: int, stop: int) -> None:
+        with lock:
+            seen.extend(range(start, stop))
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        threads.share_out(work, 1000, part=7)
+        with pytest.raises(ZeroDivisionError):
+            threads.share_out(lambda start, stop: 1 // 0, 1000, part=7)  # type: ignore[arg-type, return-value]
+    finally:
+        torch.set_num_threads(before)
+    assert sorted(seen) == list(range(1000))
+
+
+PEAK = """
+import re, sys, torch
+from vqbench.ops import nearest_codeword
+
+def status(name):
+    return int(re.search(name + r":\\s+(\\d+) kB", open("/proc/self/status").read())[1]) / 1024
+
+n, k, d = map(int, sys.argv[1:])
+vectors, codebook = torch.randn(n, d), torch.randn(k, d)
+nearest_codeword(vectors[:600], codebook[:600])  # compile first
+open("/proc/self/clear_refs", "w").write("5")
+before = status("VmRSS")
+nearest_codeword(vectors, codebook)
+print(status("VmHWM") - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="peak memory is read from Linux's /proc")
+@pytest.mark.parametrize(("n", "k", "d"), [(2048, 1 << 18, 8), (512, 1 << 16, 256)])
+def test_a_search_needs_at_most_64_megabytes(n: int, k: int, d: int) -> None:
+    """All scores would be 2 GB and 128 MB, a copy of the second codebook 64 MB."""
+    done = subprocess.run([sys.executable, "-c", PEAK, str(n), str(k), str(d)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) <= 64
