@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vqbench.ops import affine, cpu, search, tiled, threads
+from vqbench.ops import affine, cpu, search, threads, tiled
 from vqbench.ops.affine import AffineSearch
 from vqbench.ops.halves import Halves
 

@@ -84,7 +84,7 @@ class AffineSearch:
 
     def reach(self, rows: Tensor) -> Tensor:
         """``(R,)`` float32: the largest that |row| |code| + |bias| can be."""
-        lengths = torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64)
+        lengths: Tensor = torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64)
         return (lengths * self.longest + self.largest_bias).float()
 
     def decide(self, names: Tensor, guess: Tensor) -> Tensor:

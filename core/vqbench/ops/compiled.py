@@ -11,6 +11,9 @@ smallest score is small enough to matter.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +29,15 @@ FUSED_WIDTH = 8
 _FAST = {"contract", "reassoc", "nnan", "nsz"}
 
 
-@numba.njit(nogil=True, fastmath=_FAST, inline="always")
+_Function = TypeVar("_Function", bound=Callable[..., object])
+
+
+def _compile(**options: object) -> Callable[[_Function], _Function]:
+    decorator: Callable[[_Function], _Function] = numba.njit(nogil=True, fastmath=_FAST, **options)
+    return decorator
+
+
+@_compile(inline="always")
 def _lower_4(x: Floats, p: Floats, q: Floats, bias: Floats, more: Floats, low: Floats) -> None:
     x0, x1, x2, x3 = x[0], x[1], x[2], x[3]
     p0, p1, p2, p3 = p[0], p[1], p[2], p[3]
@@ -37,7 +48,7 @@ def _lower_4(x: Floats, p: Floats, q: Floats, bias: Floats, more: Floats, low: F
         low[lane] = min(low[lane], min(s, t))
 
 
-@numba.njit(nogil=True, fastmath=_FAST, inline="always")
+@_compile(inline="always")
 def _lower_8(x: Floats, p: Floats, q: Floats, bias: Floats, more: Floats, low: Floats) -> None:
     x0, x1, x2, x3, x4, x5, x6, x7 = x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7]
     p0, p1, p2, p3, p4, p5, p6, p7 = p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7]
@@ -50,16 +61,16 @@ def _lower_8(x: Floats, p: Floats, q: Floats, bias: Floats, more: Floats, low: F
         low[lane] = min(low[lane], min(s, t))
 
 
-@numba.njit(nogil=True, fastmath=_FAST, inline="always")
+@_compile(inline="always")
 def _smallest(values: Floats) -> np.float32:
-    smallest = values[0]
+    smallest: np.float32 = values[0]
     for value in values:
         smallest = min(smallest, value)
     return smallest
 
 
-@numba.njit(nogil=True, fastmath=_FAST, inline="always")
-def _low_lanes(low: Floats, limit: np.float32) -> tuple[int, int]:
+@_compile(inline="always")
+def _low_lanes(low: Floats, limit: np.float32) -> tuple[np.int32, np.int32]:
     """The first and the last lane whose smallest score is not above the limit."""
     first, last = np.int32(len(low)), np.int32(-1)
     for lane in range(len(low)):
@@ -69,7 +80,7 @@ def _low_lanes(low: Floats, limit: np.float32) -> tuple[int, int]:
     return first, last
 
 
-@numba.njit(nogil=True, fastmath=_FAST, inline="always")
+@_compile(inline="always")
 def _score(row: Floats, code: Floats, bias: np.float32) -> float:
     score = np.float64(bias)
     for i in range(len(row)):
@@ -77,7 +88,7 @@ def _score(row: Floats, code: Floats, bias: np.float32) -> float:
     return score
 
 
-@numba.njit(nogil=True, fastmath=_FAST, cache=True)
+@_compile(cache=True)
 def pick_from_panels(
     rows: Floats,
     panels: Floats,
@@ -149,7 +160,7 @@ def pick_from_panels(
             is_open[row] = second - best <= 2 * operand_error * reach and 0 < reach < np.inf
 
 
-@numba.njit(nogil=True, fastmath=_FAST, cache=True)
+@_compile(cache=True)
 def pick_from_scores(
     scores: Floats,
     first: int,

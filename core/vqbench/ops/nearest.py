@@ -111,9 +111,7 @@ def nearest_gaussian(
     def rows(part: slice | Tensor) -> Tensor:
         precisions = torch.exp(-log_variances[part].double())
         scale = precisions.amax(dim=1, keepdim=True).clamp(min=1.0)
-        return torch.cat(
-            [(precisions - beta) / scale, -2 * means[part].double() * (precisions / scale)], dim=1
-        ).float()
+        return torch.cat([(precisions - beta) / scale, -2 * means[part].double() * (precisions / scale)], dim=1).float()
 
     def codes(part: slice) -> tuple[Tensor, Tensor]:
         words = codebook[part]
