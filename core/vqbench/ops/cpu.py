@@ -69,14 +69,14 @@ def few_columns(search: AffineSearch, nearest: Tensor, is_open: Tensor) -> None:
     by_block = dealt.transpose(1, 2).contiguous().numpy(), dealt_bias.numpy()
     by_lane = dealt.permute(1, 2, 0).contiguous().numpy(), dealt_bias.T.contiguous().numpy()
 
-    bounds = search.longest, search.largest_bias, search.error, OPERAND_ERROR, PANEL_ROWS
+    bounds = search.longest, search.largest_bias, search.error, OPERAND_ERROR
     index, open_ones = nearest.numpy(), is_open.numpy()
 
     def work(start: int, stop: int) -> None:
         for top in range(start, stop, TILE_ROWS):
             here = slice(top, min(top + TILE_ROWS, stop))
             rows = pad(search.rows(here), (0, width - search.width))
-            pick_from_panels(rows.numpy(), *by_block, *by_lane, *bounds, index[here], open_ones[here])
+            pick_from_panels(rows.numpy(), *by_block, *by_lane, *bounds, PANEL_ROWS, index[here], open_ones[here])
 
     share_out(work, search.number, part=PANEL_ROWS)
 
