@@ -8,8 +8,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tensor_sizes import Largest
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from vqbench.errors import ParameterError, TensorError
 from vqbench.ops import affine, nearest_codeword, nearest_gaussian
@@ -172,19 +172,6 @@ def test_worked_example_of_the_euclidean_column(index: int, euclid: int) -> None
     # a vanishing variance makes every beta the plain nearest codeword
     for beta in (0.0, 0.5, 1.0):
         assert nearest_gaussian(mean, torch.full((1, 2), -30.0), codebook, beta=beta).item() == euclid
-
-
-class Largest(TorchDispatchMode):
-    """Watches the size of every tensor that an operation makes."""
-
-    numbers = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        for tensor in out if isinstance(out, (tuple, list)) else (out,):
-            if isinstance(tensor, Tensor) and tensor._base is None:
-                self.numbers = max(self.numbers, tensor.numel())
-        return out
 
 
 @pytest.mark.parametrize("dim", [1, 4])

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vqbench.ops import affine, cpu, search, threads, tiled
+from vqbench.ops import affine, cpu, cuda, fused, search, threads, tiled
 from vqbench.ops.affine import AffineSearch
 from vqbench.ops.halves import Halves
 
@@ -50,12 +50,24 @@ def smallest(rows: Tensor, codes: Tensor, bias: Tensor) -> Tensor:
     return (bias.double() + rows.double() @ codes.double().T).argmin(dim=1)
 
 
-@pytest.fixture(params=["cpu", "halves", "tiled"])
+def two_smallest(rows: Tensor, codes: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What the fused kernel returns, where there is no device for it (test_ops_fused.py tests the kernel)."""
+    scores = torch.cat([torch.addmm(bias, rows, codes.T), torch.full((len(rows), 1), torch.inf)], dim=1)
+    values, indices = scores.sort(dim=1, stable=True)
+    return values[:, 0], values[:, 1], indices[:, 0]
+
+
+@pytest.fixture(params=["cpu", "halves", "tiled", "cuda"])
 def first_pass(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Lets searches on the CPU go through one of the first passes."""
     monkeypatch.setattr(cpu, "multiplies_bfloat16", lambda: request.param == "halves")
     monkeypatch.setattr(cpu, "HALF_WIDTH", 1)
     if request.param == "tiled":
         monkeypatch.setattr(cpu, "first_pass", tiled.first_pass)
+    if request.param == "cuda":
+        monkeypatch.setattr(cpu, "first_pass", cuda.first_pass)
+        monkeypatch.setattr(fused, "why_unavailable", lambda device: None)
+        monkeypatch.setattr(fused, "two_smallest", two_smallest)
     return str(request.param)
 
 
@@ -77,6 +89,7 @@ def test_tiles_change_nothing(monkeypatch: pytest.MonkeyPatch, first_pass: str, 
         (cpu, "TILE_COLUMNS"),
         (cpu, "PANEL_ROWS"),
         (cpu, "LANES"),
+        (cuda, "BLOCK_NUMBERS"),
         (affine, "STEP"),
         (affine, "PAIR_NUMBERS"),
         (affine, "TILE_NUMBERS"),
@@ -137,6 +150,15 @@ def test_the_bounds_cover_the_rounding_at_every_scale(first_pass: str, width: in
     found = search.argmin_affine(problem(*made))
     rounding = 1e-15 * (rows.double().abs() @ codes.double().abs().T).amax(dim=1)
     assert bool((score.gather(1, found[:, None])[:, 0] <= score.amin(dim=1) + rounding).all())
+
+
+def test_a_device_without_the_fused_kernel_says_so_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpu, "first_pass", cuda.first_pass)
+    made = operands(20, 10, 3)
+    cuda._say_once.cache_clear()
+    with pytest.warns(UserWarning, match="needs a CUDA device, not cpu"):
+        assert torch.equal(search.argmin_affine(problem(*made)), smallest(*made))
+    assert torch.equal(search.argmin_affine(problem(*made)), smallest(*made))  # warnings are errors here
 
 
 def test_threads_share_out_every_item_once_and_pass_errors_on() -> None:

@@ -15,7 +15,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-__all__ = ["UNIT_ROUNDOFF", "AffineSearch", "Codes", "ExactScore", "Rows"]
+__all__ = ["OPERAND_ERROR", "UNIT_ROUNDOFF", "AffineSearch", "Codes", "ExactScore", "Rows", "undecided"]
 
 UNIT_ROUNDOFF = 2.0**-24
 
@@ -29,10 +29,24 @@ Codes: TypeAlias = Callable[[slice], tuple[Tensor, Tensor]]
 ExactScore: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """Float64 scores ``(P,)`` of pairs (row, codeword) that two int64 tensors ``(P,)`` name; only their order matters."""
 
+OPERAND_ERROR = 4 * UNIT_ROUNDOFF
+"""Error of a score that only its operands' rounding to float32 makes, relative to |row| |code| + |bias|."""
+
 KEPT_NUMBERS = 1 << 22  # 16 MB of codewords are made once; more of them are made again for every tile that meets them
 STEP = 1 << 12  # codewords made at a time
 PAIR_NUMBERS = 1 << 20  # float64 numbers held at once while deciding close pairs: 8 MB
 TILE_NUMBERS = 1 << 20
+
+
+def undecided(margin: Tensor, reach: Tensor, error: float) -> Tensor:
+    """Whether rounding may have made the margin between a row's two smallest scores: bool ``(R,)``.
+
+    A reach of zero: all scores are exact (zeros); one that is infinite or NaN: nothing can be decided.
+
+    Args:
+        margin: ``(R,)``.  reach: ``(R,)``, see :meth:`AffineSearch.reach`.  error: of a score, relative to the reach.
+    """
+    return (margin <= 2 * error * reach) & (reach > 0) & reach.isfinite()
 
 
 @dataclass(frozen=True, kw_only=True)

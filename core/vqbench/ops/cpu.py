@@ -12,15 +12,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from vqbench.ops.affine import UNIT_ROUNDOFF, AffineSearch
+from vqbench.ops.affine import OPERAND_ERROR, AffineSearch, undecided
 from vqbench.ops.compiled import FUSED_WIDTH, pick_from_panels, pick_from_scores
 from vqbench.ops.halves import Halves, multiplies_bfloat16
 from vqbench.ops.threads import share_out
 
 __all__ = ["first_pass"]
-
-OPERAND_ERROR = 4 * UNIT_ROUNDOFF
-"""Of a score computed in float64 from operands rounded to float32, relative to |row| |code| + |bias|."""
 
 TILE_ROWS, TILE_COLUMNS = 1024, 1024  # 4 MB of scores
 ALL_TILES = 1 << 23  # scores in the tiles of all threads: 32 MB
@@ -48,13 +45,6 @@ class Found:
         self.second = self.best.clone()
         self.index = torch.zeros(rows, dtype=torch.int64)
         self.arrays = self.best.numpy(), self.second.numpy(), self.index.numpy()
-
-    def is_open(self, reach: Tensor) -> Tensor:
-        """Whether the two smallest are closer than the rounding of their operands to float32 can tell.
-
-        A reach of zero: all scores are exact (zeros); one that is infinite or NaN: nothing can be decided.
-        """
-        return (self.second - self.best <= 2 * OPERAND_ERROR * reach) & (reach > 0) & reach.isfinite()
 
 
 def few_columns(search: AffineSearch, nearest: Tensor, is_open: Tensor) -> None:
@@ -114,6 +104,6 @@ def many_columns(search: AffineSearch, nearest: Tensor, is_open: Tensor) -> None
                     0.0 if half_rows is None else Halves.RELATIVE,
                     *found.arrays,
                 )
-            nearest[here], is_open[here] = found.index, found.is_open(reach)
+            nearest[here], is_open[here] = found.index, undecided(found.second - found.best, reach, OPERAND_ERROR)
 
     share_out(work, search.number, part=height)

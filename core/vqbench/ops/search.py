@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from vqbench.ops import cpu, tiled
+from vqbench.ops import cpu, cuda, tiled
 from vqbench.ops.affine import AffineSearch
 from vqbench.ops.precision import true_float32
 
@@ -13,7 +13,7 @@ __all__ = ["argmin_affine"]
 
 def argmin_affine(search: AffineSearch) -> Tensor:
     """Index of the smallest ``bias_k + rows_n · codes_k`` for each row, the lowest one on ties: int64 ``(N,)``."""
-    first_pass = cpu.first_pass if search.device.type == "cpu" else tiled.first_pass
+    first_pass = {"cpu": cpu.first_pass, "cuda": cuda.first_pass}.get(search.device.type, tiled.first_pass)
     with true_float32(search.device):
         nearest, open_rows = first_pass(search)
         if len(open_rows):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vqbench.ops.affine import AffineSearch
+from vqbench.ops.affine import AffineSearch, undecided
 
 __all__ = ["first_pass"]
 
@@ -23,7 +23,8 @@ def first_pass(search: AffineSearch) -> tuple[Tensor, Tensor]:
         here = slice(start, min(start + height, search.number))
         rows = search.rows(here)
         best, runner_up, nearest[here] = two_smallest(search, rows, columns)
-        doubtful.append(open_rows(search, rows, runner_up - best) + start)
+        is_open = undecided(runner_up - best, search.reach(rows), search.error)
+        doubtful.append(is_open.nonzero().squeeze(1) + start)
     return nearest, torch.cat(doubtful) if doubtful else nearest
 
 
@@ -41,12 +42,3 @@ def two_smallest(search: AffineSearch, rows: Tensor, columns: int) -> tuple[Tens
         index = torch.where(first < best, column + tile.start, index)
         best = torch.minimum(best, first)
     return best, runner_up, index
-
-
-def open_rows(search: AffineSearch, rows: Tensor, margin: Tensor) -> Tensor:
-    """Which rows ``(P,)`` have a margin that rounding may have made.
-
-    A doubt of zero: all scores are exact (a row of zeros); one that is infinite or NaN: nothing can be decided.
-    """
-    doubt = 2 * search.error * search.reach(rows)
-    return ((margin <= doubt) & (doubt > 0) & doubt.isfinite()).nonzero().squeeze(1)
