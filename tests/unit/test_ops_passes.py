@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from vqbench.ops import affine, cpu, cuda, fused, search, threads, tiled
-from vqbench.ops.affine import AffineSearch
+from vqbench.ops import affine, cpu, cuda, fused, threads, tiled
+from vqbench.ops.argmin import argmin_affine
 from vqbench.ops.halves import Halves
 
 
@@ -20,21 +20,13 @@ def seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def problem(rows: Tensor, codes: Tensor, bias: Tensor) -> AffineSearch:
-    """Operands that float32 holds exactly."""
+def argmin(rows: Tensor, codes: Tensor, bias: Tensor) -> Tensor:
+    """The search among operands that float32 holds exactly."""
 
     def exact(row: Tensor, code: Tensor) -> Tensor:
         return bias[code].double() + (rows[row].double() * codes[code].double()).sum(dim=1)
 
-    return AffineSearch(
-        number=len(rows),
-        size=len(codes),
-        width=rows.shape[1],
-        device=rows.device,
-        rows=lambda part: rows[part],
-        make_codes=lambda part: (codes[part], bias[part]),
-        exact=exact,
-    )
+    return argmin_affine(rows, codes, bias, exact)
 
 
 def operands(n: int, k: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -75,7 +67,7 @@ def first_pass(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(("n", "k"), [(1, 1), (3, 2), (65, 63), (130, 129), (300, 1000)])
 def test_every_pass_finds_the_lowest_of_the_smallest(first_pass: str, n: int, k: int, width: int) -> None:
     made = operands(n, k, width)
-    assert torch.equal(search.argmin_affine(problem(*made)), smallest(*made))
+    assert torch.equal(argmin(*made), smallest(*made))
 
 
 @pytest.mark.parametrize("width", [3, 12])
@@ -89,14 +81,12 @@ def test_tiles_change_nothing(monkeypatch: pytest.MonkeyPatch, first_pass: str, 
         (cpu, "TILE_COLUMNS"),
         (cpu, "PANEL_ROWS"),
         (cpu, "LANES"),
-        (cuda, "BLOCK_NUMBERS"),
-        (affine, "STEP"),
+        (affine, "TILE_COLUMNS"),
         (affine, "PAIR_NUMBERS"),
         (affine, "TILE_NUMBERS"),
     ):
         monkeypatch.setattr(module, name, size)
-    monkeypatch.setattr(affine, "KEPT_NUMBERS", 10 * size)
-    assert torch.equal(search.argmin_affine(problem(*made)), smallest(*made))
+    assert torch.equal(argmin(*made), smallest(*made))
 
 
 @pytest.mark.parametrize("width", [6, 60])
@@ -109,7 +99,7 @@ def test_any_number_of_threads_finds_the_same(first_pass: str, width: int) -> No
     for number in (1, 2, 3):
         torch.set_num_threads(number)
         try:
-            found.append(search.argmin_affine(problem(*made)))
+            found.append(argmin(*made))
             assert torch.get_num_threads() == number
         finally:
             torch.set_num_threads(before)
@@ -135,7 +125,7 @@ def test_bfloat16_is_given_up_where_it_tells_little_apart(monkeypatch: pytest.Mo
     monkeypatch.setattr(cpu, "TILE_ROWS", 100)
     monkeypatch.setattr(Halves, "rows", counting)
     monkeypatch.setattr(cpu, "share_out", lambda work, count, *, part: work(0, count))
-    assert torch.equal(search.argmin_affine(problem(*made)), smallest(*made))
+    assert torch.equal(argmin(*made), smallest(*made))
     assert tiles == 1
 
 
@@ -147,7 +137,7 @@ def test_the_bounds_cover_the_rounding_at_every_scale(first_pass: str, width: in
     codes = torch.randn(1, width, generator=seeded(1)) * (1 + 2e-7 * torch.randn(64, width, generator=seeded(2)))
     made = rows, codes, torch.zeros(64)
     score = rows.double() @ codes.double().T
-    found = search.argmin_affine(problem(*made))
+    found = argmin(*made)
     rounding = 1e-15 * (rows.double().abs() @ codes.double().abs().T).amax(dim=1)
     assert bool((score.gather(1, found[:, None])[:, 0] <= score.amin(dim=1) + rounding).all())
 
@@ -157,8 +147,8 @@ def test_a_device_without_the_fused_kernel_says_so_once(monkeypatch: pytest.Monk
     made = operands(20, 10, 3)
     cuda._say_once.cache_clear()
     with pytest.warns(UserWarning, match="needs a CUDA device, not cpu"):
-        assert torch.equal(search.argmin_affine(problem(*made)), smallest(*made))
-    assert torch.equal(search.argmin_affine(problem(*made)), smallest(*made))  # warnings are errors here
+        assert torch.equal(argmin(*made), smallest(*made))
+    assert torch.equal(argmin(*made), smallest(*made))  # warnings are errors here
 
 
 def test_threads_share_out_every_item_once_and_pass_errors_on() -> None:

@@ -15,27 +15,18 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-__all__ = ["OPERAND_ERROR", "UNIT_ROUNDOFF", "AffineSearch", "Codes", "ExactScore", "Rows", "undecided"]
-
-UNIT_ROUNDOFF = 2.0**-24
-
-Rows: TypeAlias = Callable[[slice | Tensor], Tensor]
-"""The rows of a slice or of an int64 tensor: ``(R, D)`` float32, contiguous, each entry within one rounding of its true
-value."""
-
-Codes: TypeAlias = Callable[[slice], tuple[Tensor, Tensor]]
-"""The codewords ``(C, D)`` and their biases ``(C,)`` of a slice: float32, contiguous, likewise within one rounding."""
+__all__ = ["OPERAND_ERROR", "UNIT_ROUNDOFF", "AffineSearch", "ExactScore", "undecided"]
 
 ExactScore: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """Float64 scores ``(P,)`` of pairs (row, codeword) that two int64 tensors ``(P,)`` name; only their order matters."""
 
+UNIT_ROUNDOFF = 2.0**-24
 OPERAND_ERROR = 4 * UNIT_ROUNDOFF
 """Error of a score that only its operands' rounding to float32 makes, relative to |row| |code| + |bias|."""
 
-KEPT_NUMBERS = 1 << 22  # 16 MB of codewords are made once; more of them are made again for every tile that meets them
-STEP = 1 << 12  # codewords made at a time
-PAIR_NUMBERS = 1 << 20  # float64 numbers held at once while deciding close pairs: 8 MB
-TILE_NUMBERS = 1 << 20
+TILE_COLUMNS = 1 << 12  # codewords scored at a time while deciding
+TILE_NUMBERS = 1 << 20  # scores or numbers of rows meanwhile: 4 MB
+PAIR_NUMBERS = 1 << 20  # float64 numbers of pairs: 8 MB
 
 
 def undecided(margin: Tensor, reach: Tensor, error: float) -> Tensor:
@@ -51,45 +42,40 @@ def undecided(margin: Tensor, reach: Tensor, error: float) -> Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class AffineSearch:
-    """What to search. Rows and codewords are made when a pass asks for them, so none has to copy all.
+    """What to search.
 
     Attributes:
-        number: of rows, N.  size: number of codewords, K.  width: D.  device: where all of it lies.
-        rows, make_codes, exact: see the types.
+        rows: ``(N, D)`` float32, contiguous, each entry within one rounding of its true value.
+        codes: ``(K, D)`` float32, likewise.
+        bias: ``(K,)`` float32, likewise.
+        exact: decides between codewords whose scores are closer than float32 can tell.
     """
 
-    number: int
-    size: int
-    width: int
-    device: torch.device
-    rows: Rows
-    make_codes: Codes
+    rows: Tensor
+    codes: Tensor
+    bias: Tensor
     exact: ExactScore
 
-    def codes(self, part: slice) -> tuple[Tensor, Tensor]:
-        """The codewords of a slice and their biases."""
-        if self._kept is None:
-            return self.make_codes(part)
-        return self._kept[0][part], self._kept[1][part]
+    @property
+    def width(self) -> int:
+        """Columns of rows and codewords, D."""
+        return self.rows.shape[1]
 
     def tiles(self, columns: int) -> Iterator[slice]:
         """Slices of at most so many codewords that make up all."""
-        return (slice(first, min(first + columns, self.size)) for first in range(0, self.size, columns))
-
-    @property
-    def keeps_codes(self) -> bool:
-        """Whether the codewords are few enough to be made once."""
-        return self.size * self.width <= KEPT_NUMBERS
+        size = len(self.codes)
+        return (slice(first, min(first + columns, size)) for first in range(0, size, columns))
 
     @cached_property
     def longest(self) -> float:
         """Largest Euclidean length of a codeword."""
-        return self._largest(lambda codes, bias: torch.linalg.vector_norm(codes, dim=1, dtype=torch.float64))
+        lengths: Tensor = torch.linalg.vector_norm(self.codes, dim=1, dtype=torch.float64)
+        return float(lengths.max())
 
     @cached_property
     def largest_bias(self) -> float:
         """Largest absolute bias."""
-        return self._largest(lambda codes, bias: bias.abs())
+        return float(self.bias.abs().max())
 
     @cached_property
     def error(self) -> float:
@@ -105,40 +91,32 @@ class AffineSearch:
         """The winners of some rows among all codewords whose true score may be the smallest: int64 ``(P,)``.
 
         Args:
-            names: ``(P,)`` int64, the rows.  guess: ``(P,)`` int64, a codeword with a small score for each.
+            names: ``(P,)`` int64, the rows.
+            guess: ``(P,)`` int64, for rows that nothing can be decided of: NaN and infinity.
         """
-        height = max(TILE_NUMBERS // max(min(self.size, STEP), self.width), 1)
+        height = max(TILE_NUMBERS // max(min(len(self.codes), TILE_COLUMNS), self.width), 1)
         parts = zip(torch.split(names, height), torch.split(guess, height), strict=True)
         return torch.cat([self._decide(*part) for part in parts])
 
     def _decide(self, names: Tensor, guess: Tensor) -> Tensor:
-        rows = self.rows(names)
-        slack = 2 * self.error * self.reach(rows)
-        upper = torch.full((len(rows),), torch.inf, device=self.device)  # the true minimum is not above this
-        for tile in self.tiles(STEP):
-            codes, bias = self.codes(tile)
-            upper = torch.minimum(upper, torch.addmm(bias, rows, codes.T).amin(dim=1))
-        upper += slack
-        least = torch.full((len(rows),), torch.inf, dtype=torch.float64, device=self.device)
+        rows = self.rows[names]
+        upper = torch.full((len(rows),), torch.inf, device=rows.device)  # the true minimum is not above this
+        for tile in self.tiles(TILE_COLUMNS):
+            upper = torch.minimum(upper, torch.addmm(self.bias[tile], rows, self.codes[tile].T).amin(dim=1))
+        upper += 2 * self.error * self.reach(rows)
+        least = torch.full((len(rows),), torch.inf, dtype=torch.float64, device=rows.device)
         index = guess
         pairs = max(PAIR_NUMBERS // self.width, 1)
-        for tile in self.tiles(STEP):
-            codes, bias = self.codes(tile)
-            candidates = (torch.addmm(bias, rows, codes.T) <= upper[:, None]).nonzero()  # by row, then by codeword
+        for tile in self.tiles(TILE_COLUMNS):
+            scores = torch.addmm(self.bias[tile], rows, self.codes[tile].T)
+            candidates = (scores <= upper[:, None]).nonzero()  # by row, within a row by codeword
             for part in torch.split(candidates, pairs):
                 row, code = part[:, 0], part[:, 1] + tile.start
                 score = self.exact(names[row], code)
                 part_least = torch.full_like(least, torch.inf).scatter_reduce_(0, row, score, "amin")
                 winner = score == part_least[row]
-                lowest = torch.full_like(index, self.size)
+                lowest = torch.full_like(index, len(self.codes))
                 lowest.scatter_reduce_(0, row[winner], code[winner], "amin")
                 index = torch.where(part_least < least, lowest, index)
                 least = torch.minimum(least, part_least)
         return index
-
-    @cached_property
-    def _kept(self) -> tuple[Tensor, Tensor] | None:
-        return self.make_codes(slice(0, self.size)) if self.keeps_codes else None
-
-    def _largest(self, measure: Callable[[Tensor, Tensor], Tensor]) -> float:
-        return max(float(measure(*self.codes(tile)).max()) for tile in self.tiles(STEP))

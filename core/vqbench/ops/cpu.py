@@ -29,7 +29,7 @@ HALF_LOOKS = 1 / 64  # part of the codewords that may be looked at again before 
 def first_pass(search: AffineSearch) -> tuple[Tensor, Tensor]:
     """Each row's codeword ``(N,)`` int64, and the rows ``(P,)`` int64 where rounding leaves the choice open."""
     _ = search.longest, search.largest_bias  # made once, before the threads ask for them
-    nearest, is_open = torch.zeros(search.number, dtype=torch.int64), torch.zeros(search.number, dtype=torch.bool)
+    nearest, is_open = torch.zeros(len(search.rows), dtype=torch.int64), torch.zeros(len(search.rows), dtype=torch.bool)
     if search.width <= FUSED_WIDTH:
         few_columns(search, nearest, is_open)
     else:
@@ -50,12 +50,11 @@ class Found:
 def few_columns(search: AffineSearch, nearest: Tensor, is_open: Tensor) -> None:
     """Fill in ``nearest`` and ``is_open``; no score is ever stored."""
     width = FUSED_WIDTH // 2 if search.width <= FUSED_WIDTH // 2 else FUSED_WIDTH
-    lanes = LANES if search.size <= 1 << 14 else 4 * LANES  # what a lane holds is searched again
-    blocks = 2 * -(-search.size // (2 * lanes))
-    codes, bias = search.codes(slice(0, search.size))
-    missing = blocks * lanes - search.size
-    dealt = pad(codes, (0, width - search.width, 0, missing)).view(blocks, lanes, width)
-    dealt_bias = pad(bias, (0, missing), value=torch.inf).view(blocks, lanes)
+    lanes = LANES if len(search.codes) <= 1 << 14 else 4 * LANES  # what a lane holds is searched again
+    blocks = 2 * -(-len(search.codes) // (2 * lanes))
+    missing = blocks * lanes - len(search.codes)
+    dealt = pad(search.codes, (0, width - search.width, 0, missing)).view(blocks, lanes, width)
+    dealt_bias = pad(search.bias, (0, missing), value=torch.inf).view(blocks, lanes)
     by_block = dealt.transpose(1, 2).contiguous().numpy(), dealt_bias.numpy()
     by_lane = dealt.permute(1, 2, 0).contiguous().numpy(), dealt_bias.T.contiguous().numpy()
 
@@ -65,15 +64,15 @@ def few_columns(search: AffineSearch, nearest: Tensor, is_open: Tensor) -> None:
     def work(start: int, stop: int) -> None:
         for top in range(start, stop, TILE_ROWS):
             here = slice(top, min(top + TILE_ROWS, stop))
-            rows = pad(search.rows(here), (0, width - search.width))
+            rows = pad(search.rows[here], (0, width - search.width))
             pick_from_panels(rows.numpy(), *by_block, *by_lane, *bounds, PANEL_ROWS, index[here], open_ones[here])
 
-    share_out(work, search.number, part=PANEL_ROWS)
+    share_out(work, len(search.rows), part=PANEL_ROWS)
 
 
 def many_columns(search: AffineSearch, nearest: Tensor, is_open: Tensor) -> None:
     """Fill in ``nearest`` and ``is_open`` from tiles of scores."""
-    columns = min(search.size, TILE_COLUMNS)
+    columns = min(len(search.codes), TILE_COLUMNS)
     height = max(min(TILE_ROWS, ALL_TILES // torch.get_num_threads() // max(columns, search.width)), 16)
     halves = Halves(search) if search.width >= HALF_WIDTH and multiplies_bfloat16() else None
 
@@ -81,19 +80,19 @@ def many_columns(search: AffineSearch, nearest: Tensor, is_open: Tensor) -> None
         buffer, looks = torch.empty(height * columns), 0
         for top in range(start, stop, height):
             here = slice(top, min(top + height, stop))
-            rows = search.rows(here)
+            rows = search.rows[here]
             reach, found = search.reach(rows), Found(len(rows))
             doubt = 2 * search.error * reach
             half_rows = None
-            if halves is not None and looks <= HALF_LOOKS * search.size * (top - start):
+            if halves is not None and looks <= HALF_LOOKS * len(search.codes) * (top - start):
                 half_rows, doubt = halves.rows(rows, doubt)
             for tile in search.tiles(columns):
-                codes, bias = search.codes(tile)
+                codes, bias = search.codes[tile], search.bias[tile]
                 scores = buffer[: len(rows) * len(codes)].view(len(rows), len(codes))
                 if halves is None or half_rows is None:
                     torch.addmm(bias, rows, codes.T, out=scores)
                 else:
-                    scores.copy_(half_rows @ halves.codes(tile).T)
+                    scores.copy_(half_rows @ halves.codes[tile].T)
                 looks += pick_from_scores(
                     scores.numpy(),
                     tile.start,
@@ -106,4 +105,4 @@ def many_columns(search: AffineSearch, nearest: Tensor, is_open: Tensor) -> None
                 )
             nearest[here], is_open[here] = found.index, undecided(found.second - found.best, reach, OPERAND_ERROR)
 
-    share_out(work, search.number, part=height)
+    share_out(work, len(search.rows), part=height)

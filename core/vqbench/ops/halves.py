@@ -32,13 +32,15 @@ class Halves:
     """By which part of themselves two scores, which are rounded to bfloat16 too, may seem apart and not be."""
 
     def __init__(self, search: AffineSearch) -> None:
-        self._search = search
-        self._kept: dict[int, Tensor] | None = {} if search.keeps_codes else None
-        self._longest_remainder = 0.0
-        for tile in search.tiles(1 << 12):
-            codes = search.codes(tile)[0]
-            remainder = torch.linalg.vector_norm(codes - codes.bfloat16(), dim=1)
-            self._longest_remainder = max(self._longest_remainder, float(remainder.max()))
+        codes, bias = search.codes, search.bias
+        high = bias.bfloat16()
+        middle = (bias - high).bfloat16()
+        low = (bias - high - middle).bfloat16()
+        rounded = codes.bfloat16()
+        self.codes = torch.cat([rounded, torch.stack([high, middle, low], dim=1)], dim=1)
+        """``(K, D + 3)`` bfloat16."""
+        self._remainder = float(torch.linalg.vector_norm(codes - rounded, dim=1).max())
+        self._longest, self._tiny = search.longest, search.width * 2.0**-120
 
     def rows(self, rows: Tensor, doubt: Tensor) -> tuple[Tensor, Tensor]:
         """``(R, D + 3)`` bfloat16, and how far apart two of these scores of a row must be to be certain, given ``doubt``
@@ -46,22 +48,7 @@ class Halves:
         rounded = rows.bfloat16()
         remainder = torch.linalg.vector_norm(rows - rounded, dim=1)
         lengths = torch.linalg.vector_norm(rows, dim=1)
-        error = remainder * self._search.longest + (lengths + remainder) * self._longest_remainder
+        error = remainder * self._longest + (lengths + remainder) * self._remainder
         # some more for the lengths' own rounding and for numbers too small for the processor's products
-        doubt = 2 * doubt + 2.02 * error + self._search.width * 2.0**-120
+        doubt = 2 * doubt + 2.02 * error + self._tiny
         return torch.cat([rounded, rounded.new_ones(len(rows), 3)], dim=1), doubt
-
-    def codes(self, tile: slice) -> Tensor:
-        """``(C, D + 3)`` bfloat16."""
-        if self._kept is None:
-            return self._round(tile)
-        if tile.start not in self._kept:  # two threads may both make it
-            self._kept[tile.start] = self._round(tile)
-        return self._kept[tile.start]
-
-    def _round(self, tile: slice) -> Tensor:
-        codes, bias = self._search.codes(tile)
-        high = bias.bfloat16()
-        middle = (bias - high).bfloat16()
-        low = (bias - high - middle).bfloat16()
-        return torch.cat([codes.bfloat16(), torch.stack([high, middle, low], dim=1)], dim=1)

@@ -15,13 +15,13 @@ TILE_SCORES = 1 << 22  # 16 MB
 
 def first_pass(search: AffineSearch) -> tuple[Tensor, Tensor]:
     """Each row's codeword ``(N,)`` int64, and the rows ``(P,)`` int64 where rounding leaves the choice open."""
-    columns = min(search.size, TILE_COLUMNS)
+    columns = min(len(search.codes), TILE_COLUMNS)
     height = max(TILE_SCORES // max(columns, search.width), 1)
-    nearest = torch.empty(search.number, dtype=torch.int64, device=search.device)
+    nearest = torch.empty(len(search.rows), dtype=torch.int64, device=search.rows.device)
     doubtful = []
-    for start in range(0, search.number, height):
-        here = slice(start, min(start + height, search.number))
-        rows = search.rows(here)
+    for start in range(0, len(search.rows), height):
+        here = slice(start, min(start + height, len(search.rows)))
+        rows = search.rows[here]
         best, runner_up, nearest[here] = two_smallest(search, rows, columns)
         is_open = undecided(runner_up - best, search.reach(rows), search.error)
         doubtful.append(is_open.nonzero().squeeze(1) + start)
@@ -34,8 +34,7 @@ def two_smallest(search: AffineSearch, rows: Tensor, columns: int) -> tuple[Tens
     runner_up = best.clone()
     index = torch.zeros(len(rows), dtype=torch.int64, device=rows.device)
     for tile in search.tiles(columns):
-        codes, bias = search.codes(tile)
-        scores = torch.addmm(bias, rows, codes.T)  # (rows, columns of the tile)
+        scores = torch.addmm(search.bias[tile], rows, search.codes[tile].T)  # (rows, columns of the tile)
         first, column = scores.min(dim=1)
         second = scores.scatter_(1, column[:, None], torch.inf).amin(dim=1)
         runner_up = torch.minimum(torch.minimum(runner_up, second), torch.maximum(best, first))

@@ -1,0 +1,29 @@
+"""The whole search: a first pass that suits the device, then float64 for the rows that it leaves open."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from vqbench.ops import cpu, cuda, tiled
+from vqbench.ops.affine import AffineSearch, ExactScore
+from vqbench.ops.precision import true_float32
+
+__all__ = ["argmin_affine"]
+
+
+def argmin_affine(rows: Tensor, codes: Tensor, bias: Tensor, exact: ExactScore) -> Tensor:
+    """Index of the smallest ``bias_k + rows_n · codes_k`` for each row, the lowest one on ties: int64 ``(N,)``.
+
+    Args:
+        rows: ``(N, D)`` float32, each entry within one rounding of its true value.
+        codes: ``(K, D)`` float32, likewise.
+        bias: ``(K,)`` float32, likewise.
+        exact: decides between codewords whose scores are closer than float32 can tell.
+    """
+    search = AffineSearch(rows=rows.contiguous(), codes=codes.contiguous(), bias=bias.contiguous(), exact=exact)
+    first_pass = {"cpu": cpu.first_pass, "cuda": cuda.first_pass}.get(rows.device.type, tiled.first_pass)
+    with true_float32(rows.device):
+        nearest, open_rows = first_pass(search)
+        if len(open_rows):
+            nearest[open_rows] = search.decide(open_rows, nearest[open_rows])
+    return nearest
