@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import torch
+from allocations import LargestTensor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from vqbench.errors import ParameterError, TensorError
 from vqbench.ops import affine, nearest_codeword, nearest_gaussian
@@ -174,24 +174,11 @@ def test_worked_example_of_the_euclidean_column(index: int, euclid: int) -> None
         assert nearest_gaussian(mean, torch.full((1, 2), -30.0), codebook, beta=beta).item() == euclid
 
 
-class Largest(TorchDispatchMode):
-    """Watches the size of every tensor that an operation makes."""
-
-    numbers = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        for tensor in out if isinstance(out, (tuple, list)) else (out,):
-            if isinstance(tensor, Tensor) and tensor._base is None:
-                self.numbers = max(self.numbers, tensor.numel())
-        return out
-
-
 @pytest.mark.parametrize("dim", [1, 4])
 def test_no_matrix_of_all_scores_is_ever_made(dim: int) -> None:
     n, k = 3000, 3000
     vectors, codebook = torch.randn(n, dim, generator=seeded(0)), torch.randn(k, dim, generator=seeded(1))
-    with Largest() as watch:
+    with LargestTensor() as watch:
         nearest_codeword(vectors, codebook)
         nearest_gaussian(vectors, torch.zeros(n, dim), codebook)
     assert 0 < watch.numbers <= 1 << 20 < n * k

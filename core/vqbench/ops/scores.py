@@ -54,7 +54,7 @@ class Euclidean(Score):
 
     def over(self, codebook: Tensor) -> Search:
         if codebook.shape[1] == 1:
-            scalars = codebook[:, 0].double()
+            scalars = _scalars(codebook)
 
             def bisect(vectors: Tensor) -> Tensor:
                 means = vectors[:, 0].double()
@@ -109,7 +109,12 @@ class Cosine(Score):
     def over(self, codebook: Tensor) -> Search:
         if codebook.shape[1] == 1:
             return _extremes(codebook[:, 0].sign())
-        words = _by_parts(torch.nn.functional.normalize, codebook, eps=1e-60)
+        words = _by_parts(_unit, codebook)
+        frame = _frame(
+            words
+        )  # z·origin is common to all codewords: of nearly one direction, they differ more without it
+        if not frame.plain:
+            words = _by_parts(lambda part: frame.move_(_unit(part)), codebook)
         none = words.new_zeros(len(words))
         return lambda vectors: argmin_affine(_directions(vectors), words, none, self._exact(codebook, vectors))
 
@@ -137,7 +142,7 @@ class Gaussian(Score):
 
     def over(self, codebook: Tensor) -> Search:
         if codebook.shape[1] == 1:
-            scalars = codebook[:, 0].double()
+            scalars = _scalars(codebook)
 
             def bisect(means: Tensor, log_variances: Tensor) -> Tensor:
                 precisions = log_variances[:, 0].double().neg_().exp_().clamp_(max=LARGEST_PRECISION)
@@ -202,7 +207,11 @@ class _Frame(NamedTuple):
         """The codewords ``(K, d)`` in these coordinates."""
         if self.plain:
             return codebook
-        return _by_parts(lambda part: part.sub_(self.origin).div_(self.scale), codebook)
+        return _by_parts(self.move_, codebook)
+
+    def move_(self, part: Tensor) -> Tensor:
+        """Float64 codewords ``(k, d)`` to these coordinates, in place."""
+        return part.sub_(self.origin).div_(self.scale)
 
 
 def _frame(codebook: Tensor) -> _Frame:
@@ -215,10 +224,15 @@ def _frame(codebook: Tensor) -> _Frame:
     return _Frame(origin, scale)
 
 
-def _by_parts(function: Callable[..., Tensor], codebook: Tensor, **arguments: float) -> Tensor:
+def _by_parts(function: Callable[[Tensor], Tensor], codebook: Tensor) -> Tensor:
     """A function of float64 codewords, each by itself, rounded once to float32. It may change what it is given."""
     parts = torch.split(codebook, max(PART // codebook.shape[1], 1))
-    return torch.cat([function(part.double(), **arguments).float() for part in parts])
+    return torch.cat([function(part.double()).float() for part in parts])
+
+
+def _unit(part: Tensor) -> Tensor:
+    """Float64 codewords ``(k, d)`` scaled to length 1, except zeros."""
+    return torch.nn.functional.normalize(part, dim=1, eps=1e-60)
 
 
 def _largest(tensor: Tensor) -> float:
@@ -235,6 +249,11 @@ def _row_sizes(rows: Tensor) -> Tensor:
 def _directions(vectors: Tensor) -> Tensor:
     """Minus the vectors, each scaled to a largest number of 1: what is linear in a vector decides alike."""
     return vectors / -_row_sizes(vectors)
+
+
+def _scalars(codebook: Tensor) -> Tensor:
+    """The codewords of ``(K, 1)`` to bisect, float64 ``(K,)``. NaN cannot be sorted; infinity is no codeword either."""
+    return codebook[:, 0].double().nan_to_num_(nan=torch.inf, posinf=torch.inf, neginf=-torch.inf)
 
 
 def _extremes(codebook: Tensor) -> Search:
