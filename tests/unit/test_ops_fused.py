@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tensor_sizes import Largest
+from allocations import LargestTensor
 from torch import Tensor
 
 from vqbench.ops.fused import available, error_bound, two_smallest, why_unavailable
@@ -162,7 +162,7 @@ def test_no_rows_give_no_results() -> None:
 @needs_kernels
 def test_no_matrix_of_all_scores_is_ever_made() -> None:
     rows, codes, bias = drawn(128, 4), drawn(256, 4, seed=1), drawn(256, seed=2)
-    with Largest() as watch:
+    with LargestTensor() as watch:
         two_smallest(rows, codes, bias)
     assert 0 < watch.numbers <= 128 * 256 // 2
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
+from allocations import LargestTensor
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tensor_sizes import Largest
 from torch import Tensor
 
 from vqbench.errors import ParameterError, TensorError
-from vqbench.ops import affine, nearest_codeword, nearest_gaussian
+from vqbench.ops import affine, cpu, nearest_codeword, nearest_gaussian, tiled
+from vqbench.ops.affine import AffineSearch
 from vqbench.ops.precision import true_float32
 
 
@@ -75,24 +74,6 @@ def test_the_best_gaussian_codeword_is_that_of_float64(
     assert torch.equal(found[clear], score.argmin(dim=1)[clear])
 
 
-@pytest.mark.parametrize("tile", [1, 7, 50, 4096])
-@pytest.mark.parametrize("columns", [3, 16384])
-def test_tiling_changes_nothing(monkeypatch: pytest.MonkeyPatch, tile: int, columns: int) -> None:
-    generator = seeded(1)
-    vectors = torch.randn(33, 3, generator=generator)
-    codebook = torch.randn(101, 3, generator=generator)
-    codebook[60:] = codebook[:41]  # every near decision is a tie too
-    log_variances = torch.randn(33, 3, generator=generator)
-    before = nearest_codeword(vectors, codebook), nearest_gaussian(vectors, log_variances, codebook)
-    monkeypatch.setitem(affine.TILE_SCORES, "cpu", tile)
-    monkeypatch.setattr(affine, "TILE_COLUMNS", columns)
-    monkeypatch.setattr(affine, "PAIR_NUMBERS", 5)
-    after = nearest_codeword(vectors, codebook), nearest_gaussian(vectors, log_variances, codebook)
-    assert torch.equal(before[0], after[0])
-    assert torch.equal(before[1], after[1])
-    assert int(after[0].max()) < 60  # the lower of two equal codewords, also from an earlier tile
-
-
 @pytest.mark.parametrize("dim", [1, 4])
 def test_equal_codewords_go_to_the_lowest_index(dim: int) -> None:
     codebook = torch.randn(50, dim, generator=seeded(0)).repeat(40, 1)
@@ -113,14 +94,15 @@ def test_a_vector_midway_goes_to_the_lower_index(dim: int) -> None:
 
 def test_decisions_closer_than_float32_are_made_in_float64(monkeypatch: pytest.MonkeyPatch) -> None:
     decided = 0
-    decide = affine._Codewords.decide
+    decide = AffineSearch.decide
 
-    def counting(self: affine._Codewords, block: Tensor, *rest: Any) -> Tensor:
+    def counting(self: AffineSearch, names: Tensor, guess: Tensor) -> Tensor:
         nonlocal decided
-        decided += len(block)
-        return decide(self, block, *rest)
+        decided += len(names)
+        return decide(self, names, guess)
 
-    monkeypatch.setattr(affine._Codewords, "decide", counting)
+    monkeypatch.setattr(AffineSearch, "decide", counting)
+    monkeypatch.setattr(cpu, "first_pass", tiled.first_pass)
     # a fine two-dimensional codebook: for a good part of the rows float32 cannot tell the winner
     codebook = torch.randn(20000, 2, generator=seeded(0))
     vectors = torch.randn(300, 2, generator=seeded(1))
@@ -178,7 +160,7 @@ def test_worked_example_of_the_euclidean_column(index: int, euclid: int) -> None
 def test_no_matrix_of_all_scores_is_ever_made(dim: int) -> None:
     n, k = 3000, 3000
     vectors, codebook = torch.randn(n, dim, generator=seeded(0)), torch.randn(k, dim, generator=seeded(1))
-    with Largest() as watch:
+    with LargestTensor() as watch:
         nearest_codeword(vectors, codebook)
         nearest_gaussian(vectors, torch.zeros(n, dim), codebook)
     assert 0 < watch.numbers <= 1 << 20 < n * k

@@ -1,5 +1,9 @@
-"""Search for the nearest codeword: exact in float32, no N×K matrix, ties to the lowest index."""
+"""Search for the best codeword: exact for float32 inputs, no N×K matrix, ties to the lowest index.
 
-from vqbench.ops.nearest import nearest_codeword, nearest_gaussian
+:func:`nearest_codeword` goes by distance, angle or inner product, :func:`nearest_gaussian` by the score of a Gaussian
+posterior, :func:`nearest_residual` by distance in several stages, each on what the ones before left over.
+"""
 
-__all__ = ["nearest_codeword", "nearest_gaussian"]
+from vqbench.ops.nearest import Metric, Nearest, nearest_codeword, nearest_gaussian, nearest_residual
+
+__all__ = ["Metric", "Nearest", "nearest_codeword", "nearest_gaussian", "nearest_residual"]

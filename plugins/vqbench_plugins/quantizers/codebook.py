@@ -51,9 +51,8 @@ class Codebook(nn.Module):
             self.register_buffer("words", words)
 
     def search(self, vectors: Tensor) -> Tensor:
-        """Codes ``(…)`` of the codewords nearest to vectors ``(…, d)``; ties go to the lowest index."""
-        rows = vectors.detach().reshape(-1, vectors.shape[-1])
-        return nearest_codeword(rows, self.on_sphere(self.words)).view(vectors.shape[:-1])
+        """Codes ``(…)`` of the codewords nearest to vectors ``(…, d)``, by angle if spherical; ties go to the lowest index."""
+        return nearest_codeword(vectors, self.words, metric="cosine" if self.spherical else "euclidean")
 
     def lookup(self, codes: Tensor) -> Tensor:
         """Codewords ``(…, d)`` of codes ``(…)``; a copy, which later changes of the table do not reach."""

@@ -86,7 +86,7 @@ class GQ(Quantizer):
 
     def forward(self, latents: Tensor) -> Quantized:
         means, log_variances = posterior(latents)
-        codes = self._codes(means.detach(), log_variances.detach())
+        codes = self._codes(means, log_variances)
         words = self.decode(codes)
         if self.divergence is None or not self.training:
             return Quantized(value=words, codes=codes)
@@ -100,7 +100,4 @@ class GQ(Quantizer):
     def _codes(self, means: Tensor, log_variances: Tensor) -> Tensor:
         """Codes ``(B, T, h, w)`` of posteriors ``(B, C, h, w)``."""
         means, log_variances = (split_groups(part, self.dim, self.grouping) for part in (means, log_variances))
-        indices = nearest_gaussian(
-            means.reshape(-1, self.dim), log_variances.reshape(-1, self.dim), self.codebook, beta=self.beta
-        )
-        return indices.view(means.shape[:-1])
+        return nearest_gaussian(means, log_variances, self.codebook, beta=self.beta)

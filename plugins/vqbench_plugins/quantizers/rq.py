@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import reduce
 from itertools import accumulate
 from typing import Literal
 
@@ -9,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vqbench.interfaces import Loss, Quantized, Quantizer, straight_through
+from vqbench.ops import nearest_residual
 from vqbench_plugins.quantizers.codebook import initial_words
 from vqbench_plugins.quantizers.codebook_checks import check_averages
 from vqbench_plugins.quantizers.ema import CountsInit, EMACodebook, RestartRule
@@ -76,23 +79,22 @@ class RQ(Quantizer):
 
     def forward(self, latents: Tensor) -> Quantized:
         vectors = latents.movedim(1, -1)  # (B, h, w, d)
+        if not self.training:
+            found = nearest_residual(vectors, [book.words for book in self._books]).movedim(-1, 1).contiguous()
+            return Quantized(value=self.decode(found), codes=found)
         residual, codes, prefix, errors = vectors.detach(), list[Tensor](), torch.zeros_like(vectors), list[Tensor]()
         for book in self._books:
             codes.append(book.search(residual))
             words = book.lookup(codes[-1])
-            if self.training:
-                book.update(residual, codes[-1])
+            book.update(residual, codes[-1])
             residual, prefix = residual - words, prefix + words
             errors.append((vectors - prefix.detach()).square().mean())
-        stacked = torch.stack(codes, dim=1)  # (B, T, h, w)
-        if not self.training:
-            return Quantized(value=self.decode(stacked), codes=stacked)
         total = straight_through(vectors, prefix)
         if self.gradient == "per-stage":
             total = total + (len(codes) - 1) * (vectors - vectors.detach())
         return Quantized(
             value=total.movedim(-1, 1).contiguous(),
-            codes=stacked,
+            codes=torch.stack(codes, dim=1),  # (B, T, h, w)
             losses={
                 "commitment": Loss(value=torch.stack(errors).mean(), unit="element_mean", weight=self.commitment_weight)
             },
@@ -100,12 +102,15 @@ class RQ(Quantizer):
         )
 
     def decode(self, codes: Tensor) -> Tensor:
-        return self.decode_prefixes(codes)[-1]
+        return reduce(torch.add, self._words(codes)).movedim(-1, 1).contiguous()
 
     def decode_prefixes(self, codes: Tensor) -> list[Tensor]:
         """The values ``(B, dim, h, w)`` of the first 1, 2, … of the tokens ``(B, t, h, w)``, for any t of 1 to T."""
-        words = (book.lookup(code) for book, code in zip(self._books, codes.unbind(dim=1), strict=False))
-        return [prefix.movedim(-1, 1).contiguous() for prefix in accumulate(words)]
+        return [prefix.movedim(-1, 1).contiguous() for prefix in accumulate(self._words(codes))]
+
+    def _words(self, codes: Tensor) -> Iterator[Tensor]:
+        """The codewords ``(B, h, w, dim)`` of each of the tokens ``(B, t, h, w)``."""
+        return (book.lookup(code) for book, code in zip(self._books, codes.unbind(dim=1), strict=False))
 
     @property
     def _books(self) -> list[EMACodebook]:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vqbench.interfaces import Loss, ParameterGroup, Quantized, Quantizer, StepClock
-from vqbench.ops import nearest_codeword, nearest_gaussian
+from vqbench.ops import nearest_gaussian, nearest_residual
 from vqbench_plugins.quantizers.categorical import Draw, relaxed_sample
 from vqbench_plugins.quantizers.checks import check_codebook_size
 from vqbench_plugins.quantizers.distributed import sum_over_processes
@@ -179,17 +179,15 @@ class SQ(Quantizer):
         return F.embedding(codes[:, layer], self._codebook(layer)).permute(0, 3, 1, 2)
 
     def _most_probable(self, latents: Tensor) -> Tensor:
-        residual, variances = self._split(latents)
+        means, variances = self._split(latents)
+        residual = means.movedim(1, -1)  # (B, h, w, d)
+        codebooks = [self._codebook(layer) for layer in range(self.layers)]
+        if self.variance.kind != "IV":  # one variance for all channels: the nearest codeword
+            return nearest_residual(residual, codebooks).movedim(-1, 1).contiguous()
         codes: list[Tensor] = []
-        for layer, variance in enumerate(variances):
-            rows, codebook = _rows(residual), self._codebook(layer)
-            if variance.shape[1] == 1:  # one variance for all channels: the nearest codeword
-                index = nearest_codeword(rows, codebook)
-            else:
-                index = nearest_gaussian(rows, _rows(variance.log()), codebook, beta=0.0)
-            found = index.view(len(residual), *residual.shape[-2:])
-            codes.append(found)
-            residual = residual - F.embedding(found, codebook).permute(0, 3, 1, 2)
+        for variance, codebook in zip(variances, codebooks, strict=True):
+            codes.append(nearest_gaussian(residual, variance.log().movedim(1, -1), codebook, beta=0.0))
+            residual = residual - F.embedding(codes[-1], codebook)
         return torch.stack(codes, dim=1)
 
     @torch.no_grad()

@@ -108,7 +108,7 @@ class TokenBridge(Quantizer):
         scaled = self.scale * (sample(means, log_variances, evaluation_noise(means)) if sampled else means)
         if self.definition == "official":
             scaled = ((scaled + self.span) / (2 * self.span) * (2 * SPAN) - SPAN).clamp(-SPAN, SPAN)
-        codes = nearest_codeword(scaled.reshape(-1, 1), self.levels[:, None]).view(means.shape)  # T = C
+        codes = nearest_codeword(scaled[..., None], self.levels[:, None])  # T = C
         return Quantized(value=self.decode(codes), codes=codes)
 
     def decode(self, codes: Tensor) -> Tensor:

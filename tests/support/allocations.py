@@ -1,4 +1,4 @@
-"""How large the tensors are that a piece of code makes."""
+"""How much memory operations ask for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 
-class Largest(TorchDispatchMode):
+class LargestTensor(TorchDispatchMode):
     """Watches the size of every tensor that an operation makes."""
 
     numbers = 0
