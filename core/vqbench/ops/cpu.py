@@ -77,7 +77,7 @@ def many_columns(search: AffineSearch, nearest: Tensor, is_open: Tensor) -> None
     halves = Halves(search) if search.width >= HALF_WIDTH and multiplies_bfloat16() else None
 
     def work(start: int, stop: int) -> None:
-        buffer, looks = torch.empty(height * columns), 0
+        buffer, looks = torch.empty(min(height, stop - start) * columns), 0
         for top in range(start, stop, height):
             here = slice(top, min(top + height, stop))
             rows = search.rows[here]
