@@ -70,7 +70,7 @@ class Euclidean(Score):
         limit = LONGEST_ROW * max(math.sqrt(2 * float(half_squares.max())), 1.0)
 
         def nearest(vectors: Tensor) -> Tensor:
-            rows = torch.sub(origin, vectors, out=torch.empty(vectors.shape, device=vectors.device))
+            rows = torch.sub(origin, vectors, out=torch.empty_like(vectors, memory_format=torch.contiguous_format))
             if scale != 1:
                 rows /= scale
             if not _largest(rows) <= limit / math.sqrt(rows.shape[1]):  # NaN also comes here
@@ -111,9 +111,8 @@ class Cosine(Score):
         if codebook.shape[1] == 1:
             return _extremes(codebook[:, 0].sign())
         words = _by_parts(_unit, codebook)
-        frame = _frame(
-            words
-        )  # z·origin is common to all codewords: of nearly one direction, they differ more without it
+        # z·origin is common to all codewords: where they lie in nearly one direction, they differ more without it
+        frame = _frame(words)
         if not frame.plain:
             words = _by_parts(lambda part: frame.move_(_unit(part)), codebook)
         none = words.new_zeros(len(words))
