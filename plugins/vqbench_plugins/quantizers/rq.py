@@ -6,6 +6,7 @@ from itertools import accumulate
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vqbench.interfaces import Loss, Quantized, Quantizer, straight_through
@@ -75,19 +76,20 @@ class RQ(Quantizer):
         )
 
     def forward(self, latents: Tensor) -> Quantized:
-        vectors = latents.movedim(1, -1)  # (B, h, w, d)
-        residual, codes, prefix, errors = vectors.detach(), list[Tensor](), torch.zeros_like(vectors), list[Tensor]()
+        vectors = latents.movedim(1, -1).contiguous()  # (B, h, w, d)
+        residual, codes, prefixes = vectors.detach(), list[Tensor](), list[Tensor]()
         for book in self._books:
             codes.append(book.search(residual))
             words = book.lookup(codes[-1])
             if self.training:
                 book.update(residual, codes[-1])
-            residual, prefix = residual - words, prefix + words
-            errors.append((vectors - prefix.detach()).square().mean())
+                prefixes.append(prefixes[-1] + words if prefixes else words)
+            residual = residual - words
         stacked = torch.stack(codes, dim=1)  # (B, T, h, w)
         if not self.training:
             return Quantized(value=self.decode(stacked), codes=stacked)
-        total = straight_through(vectors, prefix)
+        errors = [F.mse_loss(vectors, prefix) for prefix in prefixes]
+        total = straight_through(vectors, prefixes[-1])
         if self.gradient == "per-stage":
             total = total + (len(codes) - 1) * (vectors - vectors.detach())
         return Quantized(
