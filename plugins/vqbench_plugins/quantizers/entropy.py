@@ -91,7 +91,8 @@ class _BitEntropy(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (derivatives,) = ctx.saved_tensors
-        return gradient * derivatives
+        of_logits: Tensor = derivatives * gradient
+        return of_logits
 
 
 class _GuardedEntropy(torch.autograd.Function):

@@ -34,7 +34,7 @@ class SQ(Quantizer):
     Losses, in nats, summed over positions, mean over images, for an ELBO: ``kld_discrete`` = Σ π ln π of all layers;
     ``kld_continuous`` = |g - Σ_l z_l|² / (2 Σ_l s_l²), one distance with the summed variances.
 
-    A step holds about six tensors of positions × K numbers; see :mod:`~vqbench_plugins.quantizers.categorical`.
+    Scores of all positions and codewords are never held at once; see :mod:`~vqbench_plugins.quantizers.categorical`.
 
     Args:
         codebook_size: K, of each layer.
