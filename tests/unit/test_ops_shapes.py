@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from allocations import LargestTensor
+from allocations import Allocations
 from torch import Tensor
 
 from vqbench.errors import TensorError
@@ -69,10 +69,10 @@ def test_the_layout_in_memory_does_not_matter(
 def test_maps_are_not_copied_whole(monkeypatch: pytest.MonkeyPatch, find: Callable[..., Any]) -> None:
     monkeypatch.setitem(search.BLOCK_NUMBERS, "cpu", 1 << 10)
     vectors, codebook = normal(64, 32, 8, 8, seed=1).movedim(1, -1), normal(16, 32, seed=2)
-    with LargestTensor() as watch:
+    with Allocations() as watch:
         find(vectors, codebook)
         nearest_residual(vectors, codebook[None].expand(2, 16, 32))
-    assert watch.numbers <= vectors.numel() // 16
+    assert watch.largest <= 8 * vectors.numel() // 16
 
 
 @every_search

@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from allocations import Allocations
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from vqbench.interfaces import StepClock
 from vqbench_plugins.quantizers.bsq import BSQ
@@ -89,23 +88,6 @@ def test_the_boost_falls_linearly_to_one() -> None:
 def test_entropies_in_bits_are_at_most_the_bits() -> None:
     statistics = BSQ(bits=8, entropy_group=None).train()(draw(4, 8, 4, 4)).statistics
     assert 0 < statistics["sample_entropy"] < statistics["codebook_entropy"] < 8 * math.log(2)
-
-
-class Allocations(TorchDispatchMode):
-    """Bytes of all tensors that operations return: an upper bound of what is in memory at once."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.total = self.largest = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        known = {leaf.untyped_storage().data_ptr() for leaf in tree_leaves(args) if isinstance(leaf, Tensor)}
-        for leaf in tree_leaves(out):
-            if isinstance(leaf, Tensor) and leaf.untyped_storage().data_ptr() not in known:
-                size = leaf.untyped_storage().nbytes()
-                self.total, self.largest = self.total + size, max(self.largest, size)
-        return out
 
 
 @pytest.mark.parametrize(("bits", "group", "largest_mib"), [(36, 1, 4), (36, 9, 4), (18, 18, 8)])

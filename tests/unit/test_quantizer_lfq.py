@@ -41,7 +41,7 @@ def test_zero_is_minus() -> None:
     seed=st.integers(0, 2**32),
 )
 def test_bits_survive_packing_and_tokens_are_binary_numbers(sizes: list[int], order: BitOrder, seed: int) -> None:
-    bits = torch.rand(2, sum(sizes), 1, 3, generator=torch.Generator().manual_seed(seed)) < 0.5
+    bits = (torch.rand(2, sum(sizes), 1, 3, generator=torch.Generator().manual_seed(seed)) < 0.5).float()
     tokens = BinaryTokens(sizes, order)
     codes = tokens.pack(bits)
     assert codes.dtype == torch.int64
@@ -51,7 +51,7 @@ def test_bits_survive_packing_and_tokens_are_binary_numbers(sizes: list[int], or
     for token, size in enumerate(sizes):
         digits = bits[1, start : start + size, 0, 2].tolist()
         digits = digits if order == "msb-first" else digits[::-1]
-        assert codes[1, token, 0, 2].item() == int("".join("01"[digit] for digit in digits), 2)
+        assert codes[1, token, 0, 2].item() == int("".join("01"[int(digit)] for digit in digits), 2)
         start += size
 
 

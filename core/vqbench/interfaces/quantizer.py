@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -110,9 +110,30 @@ class Quantizer(nn.Module, ABC):
         )
 
 
-def straight_through(latents: Tensor, value: Tensor) -> Tensor:
-    """``latents + sg(value - latents)``: the value, with the gradient of the identity (Bengio et al., arXiv 1308.3432)."""
-    return latents + (value - latents).detach()
+def straight_through(latents: Tensor, value: Tensor, slope: float | Tensor = 1.0) -> Tensor:
+    """The value, exactly, with a gradient to latents of its shape as if it were ``slope · latents``, and none to its making.
+
+    It costs no pass over memory in front, and one on the way back unless the slope is 1.
+
+    Args:
+        latents: of any shape.
+        value: of the same shape.
+        slope: the identity's by default (Bengio et al., arXiv 1308.3432); a number, or a constant tensor that broadcasts.
+    """
+    passed: Tensor = _StraightThrough.apply(latents, value.detach(), slope)
+    return passed
+
+
+class _StraightThrough(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, latents: Tensor, value: Tensor, slope: float | Tensor) -> Tensor:
+        ctx.slope = slope
+        return value
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        plain = isinstance(ctx.slope, float) and ctx.slope == 1.0
+        return gradient if plain else gradient * ctx.slope, None, None
 
 
 def no_codes(latents: Tensor) -> Tensor:

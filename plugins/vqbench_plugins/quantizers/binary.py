@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from vqbench.interfaces import Loss, Quantized, Quantizer, straight_through
@@ -68,20 +69,21 @@ class BinaryQuantizer(Quantizer):
         self.codebook_entropy_weight = codebook_entropy_weight
 
     def quantize(self, points: Tensor) -> Quantized:
-        """Quantize points ``(B, d, h, w)`` that are already where the codes lie."""
-        bits = points > 0
-        codes = self.tokens.pack(bits)
+        """Quantize points ``(B, d, h, w)`` that are already where the codes lie; in evaluation only signs matter."""
+        signs = points.detach()
+        bits = torch.gt(signs, 0, out=torch.empty_like(signs))  # the numbers 0 and 1
+        codes, value = self.tokens.pack(bits), self._value(bits)
         if not self.training:
-            return Quantized(value=self._value(bits), codes=codes)
-        logits = 4 * self.inverse_temperature * self.scale * points.permute(0, 2, 3, 1).flatten(0, 2)  # (N, d)
+            return Quantized(value=value, codes=codes)
+        logits = (4 * self.inverse_temperature * self.scale * points.movedim(1, 0).flatten(1)).T  # (N, d)
         of_samples, of_codebook = self.entropy.sample(logits), self.entropy.codebook(logits)
         entropy = self.sample_entropy_weight * of_samples - self.codebook_entropy_weight * of_codebook
         return Quantized(
-            value=self._passing(points, bits),
+            value=self._passing(points, value),
             codes=codes,
             losses={
                 "commitment": Loss(
-                    value=self._commitment(self._value(bits) - points),
+                    value=self._commitment(points, value),
                     unit="element_mean",
                     weight=self.commitment_weight,
                 ),
@@ -94,12 +96,12 @@ class BinaryQuantizer(Quantizer):
         return self._value(self.tokens.unpack(codes))
 
     def _value(self, bits: Tensor) -> Tensor:
-        return torch.where(bits, self.scale, -self.scale)
+        return bits.mul(2 * self.scale).sub_(self.scale)
 
-    def _passing(self, points: Tensor, bits: Tensor) -> Tensor:
+    def _passing(self, points: Tensor, value: Tensor) -> Tensor:
         """The value, with the gradient that reaches the points."""
-        return straight_through(points, self._value(bits))
+        return straight_through(points, value)
 
-    def _commitment(self, errors: Tensor) -> Tensor:
-        """The commitment loss of errors ``(B, d, h, w)``, values minus points."""
-        return errors.square().mean()
+    def _commitment(self, points: Tensor, value: Tensor) -> Tensor:
+        """The commitment loss of points and value ``(B, d, h, w)``."""
+        return F.mse_loss(points, value)

@@ -12,7 +12,7 @@ LARGEST_TOKEN_BITS = 62
 """Token ids are int64; a code of more bits is several tokens."""
 
 LARGEST_ENTROPY_GROUP = 18
-"""A group of g bits costs N·2^g multiplications and N·2^(g/2) memory for N positions."""
+"""A group of g bits costs N·2^g multiplications for N positions, and the memory of 2^g numbers."""
 
 
 def token_sizes(bits: int, token_bits: Sequence[int] | None) -> tuple[int, ...]:

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from vqbench.interfaces import Quantized, StepClock, straight_through
 from vqbench_plugins.quantizers.binary import BinaryQuantizer
 from vqbench_plugins.quantizers.binary_codes import BitOrder
 from vqbench_plugins.quantizers.entropy import EntropyReduction, LogGuard
+from vqbench_plugins.quantizers.sphere import on_sphere
 
 __all__ = ["BSQ"]
 
@@ -87,14 +87,12 @@ class BSQ(BinaryQuantizer):
         self._factor = progress + self.boost * (1 - progress)
 
     def forward(self, latents: Tensor) -> Quantized:
-        out = self.quantize(F.normalize(latents, dim=1))
+        out = self.quantize(on_sphere(latents, dim=1) if self.training else latents)
         losses = {name: replace(loss, weight=loss.weight * self._factor) for name, loss in out.losses.items()}
         return replace(out, losses=losses)
 
-    def _passing(self, points: Tensor, bits: Tensor) -> Tensor:
-        if self.gradient_scale == "1":
-            return super()._passing(points, bits)
-        return straight_through(points, bits * 2.0 - 1) * self.scale
+    def _passing(self, points: Tensor, value: Tensor) -> Tensor:
+        return straight_through(points, value, 1.0 if self.gradient_scale == "1" else self.scale)
 
-    def _commitment(self, errors: Tensor) -> Tensor:
-        return errors.square().sum(dim=1).mean()
+    def _commitment(self, points: Tensor, value: Tensor) -> Tensor:
+        return self.latent_channels * super()._commitment(points, value)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from vqbench.ops import nearest_codeword
 from vqbench_plugins.quantizers.checks import check_codebook_size
+from vqbench_plugins.quantizers.sphere import on_sphere
 
 __all__ = ["Codebook", "CodebookInit", "initial_words"]
 
@@ -28,7 +29,7 @@ def initial_words(size: int, dim: int, init: CodebookInit) -> Tensor:
     if init == "normal":
         return torch.randn(size, dim)
     words = torch.empty(size, dim).uniform_(-1 / size, 1 / size)
-    return words if init == "uniform" else F.normalize(words, dim=-1)
+    return words if init == "uniform" else on_sphere(words, dim=-1)
 
 
 class Codebook(nn.Module):
@@ -64,4 +65,4 @@ class Codebook(nn.Module):
 
     def on_sphere(self, vectors: Tensor) -> Tensor:
         """Vectors ``(…, d)`` as this codebook compares them: of length 1 if it is spherical."""
-        return F.normalize(vectors, dim=-1) if self.spherical else vectors
+        return on_sphere(vectors, dim=-1) if self.spherical else vectors

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.utils.checkpoint import checkpoint
 
 from vqbench.ops.precision import true_float32
 from vqbench_plugins.quantizers.distributed import mean_over_processes
+from vqbench_plugins.quantizers.soft_codes import bit_gradient, bit_probabilities, code_probabilities
 
 __all__ = ["CodeEntropy", "EntropyReduction", "LogGuard", "mean_code_probabilities"]
 
@@ -56,99 +55,139 @@ class CodeEntropy:
 
         Without a guard it is the sum of the bits' entropies, exactly: O(d) a position.
         """
-        groups = logits.shape[1] // self.group
-        if self.guard in ("none", "codebook-add-1e-5"):
-            size = logits.abs()
-            of_bits = torch.log1p(torch.exp(-size)) + size * torch.sigmoid(-size)
-            total = of_bits.sum(dim=1).mean()
-        else:
-            rows = max(BLOCK // (groups << self.group), 1)
-            parts = [checkpoint(self._guarded_sum, part, use_reentrant=False) for part in torch.split(logits, rows)]
-            total = torch.stack(parts).sum() / len(logits)
-        return total if self.reduction == "sum" else total / groups
+        grouped = _grouped(logits, self.group)
+        exact = self.guard in ("none", "codebook-add-1e-5")
+        total: Tensor = _BitEntropy.apply(grouped) if exact else _GuardedEntropy.apply(grouped, self.guard)
+        return total / (len(logits) if self.reduction == "sum" else len(logits) * len(grouped))
 
     def codebook(self, logits: Tensor) -> Tensor:
         """Entropy of the soft code averaged over positions (of all processes, before the logarithm), of ``(N, d)``."""
-        entropy: Tensor = _MeanCodeEntropy.apply(*_halves(logits, self.group), self.reduction, self.guard)
+        entropy: Tensor = _MeanCodeEntropy.apply(_grouped(logits, self.group), self.reduction, self.guard)
         return entropy
-
-    def _guarded_sum(self, logits: Tensor) -> Tensor:
-        probability = _log_probabilities(_grouped(logits, self.group)).exp()
-        return (probability * _information(probability, self.guard)).sum()
 
 
 def mean_code_probabilities(logits: Tensor, group: int) -> Tensor:
-    """The soft code averaged over positions: ``(d/g, 2^g)``, a group's first bit the most significant; for small g."""
-    high, low = _halves(logits, group)
-    return torch.cat([block for _, block in _blocks(high, low)], dim=1).flatten(1)
+    """The soft code averaged over positions and processes: ``(d/g, 2^g)``, a group's first bit the most significant."""
+    return torch.flatten(_mean_code(_grouped(logits, group)), 1)
+
+
+class _BitEntropy(torch.autograd.Function):
+    """Sum of the entropies of all bits. The one tensor kept is the derivative, ``-a σ(a) σ(-a)``."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor) -> Tensor:
+        derivatives, entropy = torch.empty_like(logits), logits.new_zeros(())
+        for part, derivative in zip(_cached(logits), _cached(derivatives), strict=True):
+            size = part.abs().clamp_(max=80)  # beyond, odds are subnormal numbers, which processors are slow at
+            odds = torch.exp(-size)  # of the less likely value
+            total = odds + 1
+            rare = odds / total
+            entropy += torch.log1p(odds).sum() + (size * rare).sum()
+            torch.mul(part, rare.div_(total).neg_(), out=derivative)
+        ctx.save_for_backward(derivatives)
+        return entropy
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (derivatives,) = ctx.saved_tensors
+        of_logits: Tensor = derivatives * gradient
+        return of_logits
+
+
+class _GuardedEntropy(torch.autograd.Function):
+    """Sum of ``-p log p``, guarded, over the codes of all groups and positions; a block of them lives at a time."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, guard: LogGuard) -> Tensor:
+        ctx.save_for_backward(logits)
+        ctx.guard = guard
+        entropy = logits.new_zeros(())
+        for _, of_bits in _parts(logits, 1 << logits.shape[1]):
+            probability = code_probabilities(of_bits)
+            entropy += (probability * _information(probability, guard)).sum()
+        return entropy
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (logits,) = ctx.saved_tensors
+        of_logits = torch.empty_like(logits)
+        for part, of_bits in _parts(logits, 1 << logits.shape[1]):
+            probability = code_probabilities(of_bits)
+            with true_float32(logits.device):
+                of_logits[:, :, part] = bit_gradient(probability * _slope(probability, ctx.guard), of_bits)
+        return of_logits * gradient, None
 
 
 class _MeanCodeEntropy(torch.autograd.Function):
-    """Entropy of ``p̄ = highᵀ low / N``: the halves' outer products, averaged.
+    """Entropy of the mean code. Kept for the gradient is ``-log p̄``, of the size of one code; tables are made again.
 
-    A block of p̄ lives at a time, and the backward pass makes it again: of what has 2^g entries, nothing is kept.
     Underflow is harmless: a code whose probability is below float32's range weighs nothing in value or gradient.
     """
 
     @staticmethod
-    def forward(ctx: Any, high: Tensor, low: Tensor, reduction: EntropyReduction, guard: LogGuard) -> Tensor:
-        ctx.save_for_backward(high, low)
-        ctx.reduction, ctx.guard = reduction, guard
-        entropy = high.new_zeros(())
-        for _, block in _blocks(high, low):
-            mean = _reduced(block, reduction)
-            entropy += (mean * _information(mean, guard)).sum()
-        return entropy / len(high) if reduction == "mean" else entropy
+    def forward(ctx: Any, logits: Tensor, reduction: EntropyReduction, guard: LogGuard) -> Tensor:
+        mean = _mean_code(logits)
+        if reduction == "pooled":
+            mean = mean.mean(dim=0, keepdim=True)
+        ctx.save_for_backward(logits, _slope(mean, guard))
+        ctx.groups = 1 if reduction == "sum" else len(logits)
+        entropy = (mean * _information(mean, guard)).sum()
+        return entropy / len(mean) if reduction == "mean" else entropy
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        high, low = ctx.saved_tensors
-        groups, positions, _ = high.shape
-        share = gradient / positions / (1 if ctx.reduction == "sum" else groups)
-        of_high, of_low = torch.empty_like(high), torch.zeros_like(low)
-        for rows, block in _blocks(high, low):
-            slope = _slope(_reduced(block, ctx.reduction), ctx.guard).expand_as(block) * share
-            with true_float32(high.device):
-                of_high[:, :, rows] = low @ slope.transpose(1, 2)
-                of_low += high[:, :, rows] @ slope
-        return of_high, of_low, None, None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        logits, slope = ctx.saved_tensors
+        groups, bits, positions = logits.shape
+        slope = (slope * (gradient / positions / ctx.groups)).expand(groups, -1, -1)
+        of_logits = torch.empty_like(logits)
+        first = (bits + 1) // 2
+        for part, of_bits in _parts(logits, _columns(bits)):
+            of_high, of_low = of_bits[:, :first], of_bits[:, first:]
+            high, low = code_probabilities(of_high), code_probabilities(of_low)
+            with true_float32(logits.device):
+                of_logits[:, :first, part] = bit_gradient((slope @ low).mul_(high), of_high)
+                if first < bits:
+                    of_logits[:, first:, part] = bit_gradient((slope.transpose(1, 2) @ high).mul_(low), of_low)
+        return of_logits, None, None
+
+
+def _mean_code(logits: Tensor) -> Tensor:
+    """p̄ of logits ``(d/g, g, N)``: ``(d/g, 2^⌈g/2⌉, 2^⌊g/2⌋)``, the outer products of the codes of the halves, averaged."""
+    groups, bits, positions = logits.shape
+    first = (bits + 1) // 2
+    mean = logits.new_zeros(groups, 1 << first, 1 << bits - first)
+    for _, of_bits in _parts(logits, _columns(bits)):
+        high, low = code_probabilities(of_bits[:, :first]), code_probabilities(of_bits[:, first:])
+        with true_float32(logits.device):
+            mean.baddbmm_(high, low.transpose(1, 2))
+    return mean_over_processes(mean / positions)
 
 
 def _grouped(logits: Tensor, group: int) -> Tensor:
-    """Logits ``(d/g, N, g)`` of logits ``(N, d)``."""
-    return logits.reshape(len(logits), -1, group).transpose(0, 1)
+    """Logits ``(d/g, g, N)`` of logits ``(N, d)``."""
+    return torch.unflatten(logits.T, 0, (-1, group)).contiguous()
 
 
-def _halves(logits: Tensor, group: int) -> tuple[Tensor, Tensor]:
-    """Probabilities of the first and of the last half of each group's bits: ``(d/g, N, 2^⌈g/2⌉)``, ``(…, 2^⌊g/2⌋)``."""
-    grouped = _grouped(logits, group)
-    first = (group + 1) // 2
-    return _log_probabilities(grouped[..., :first]).exp(), _log_probabilities(grouped[..., first:]).exp()
+def _cached(numbers: Tensor) -> tuple[Tensor, ...]:
+    """Parts of a contiguous tensor, flat, of which a few at a time fit a core's cache."""
+    return torch.split(numbers.view(-1), BLOCK // 8)
 
 
-def _log_probabilities(logits: Tensor) -> Tensor:
-    """Log probabilities ``(…, 2^n)`` of all codes of n bits with logits ``(…, n)``, the first most significant."""
-    table = logits.new_zeros(*logits.shape[:-1], 1)
-    for bit in logits.unbind(dim=-1):
-        choice = torch.stack([F.logsigmoid(-bit), F.logsigmoid(bit)], dim=-1)
-        table = (table[..., :, None] + choice[..., None, :]).flatten(-2)
-    return table
+def _columns(bits: int) -> int:
+    """Probabilities of a position in the tables of both halves of a group."""
+    return (1 << (bits + 1) // 2) + (1 << bits // 2)
 
 
-def _blocks(high: Tensor, low: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    """Rows of the first half's codes, and p̄ of theirs: ``(d/g, rows, 2^⌊g/2⌋)``."""
-    groups, positions, columns = low.shape
-    height = max(BLOCK // (groups * columns), 1)
-    for start in range(0, high.shape[2], height):
-        rows = slice(start, start + height)
-        with true_float32(high.device):
-            block = high[:, :, rows].transpose(1, 2) @ low
-        yield rows, mean_over_processes(block / positions)
-
-
-def _reduced(block: Tensor, reduction: EntropyReduction) -> Tensor:
-    return block.mean(dim=0, keepdim=True) if reduction == "pooled" else block
+def _parts(logits: Tensor, columns: int) -> Iterator[tuple[slice, Tensor]]:
+    """Slices of the positions and :func:`bit_probabilities` of theirs, where a group has so many ``columns`` a position."""
+    groups, _, positions = logits.shape
+    width = max(BLOCK // (groups * columns), 1)
+    for start in range(0, positions, width):
+        part = slice(start, start + width)
+        yield part, bit_probabilities(logits[:, :, part])
 
 
 def _information(probability: Tensor, guard: LogGuard) -> Tensor:

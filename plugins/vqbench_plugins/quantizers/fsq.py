@@ -11,12 +11,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from vqbench.interfaces import Quantized, Quantizer
+from vqbench.interfaces import Quantized, Quantizer, straight_through
 from vqbench_plugins.quantizers.checks import check_fsq
 
 __all__ = ["FSQ"]
 
 EPSILON = 1e-3
+FLOAT32_INTEGERS = 1 << 24
+"""Largest codebook whose codes may be summed in float32, which is exact up to there."""
 
 
 class FSQ(Quantizer):
@@ -43,6 +45,8 @@ class FSQ(Quantizer):
 
     _levels: Tensor
     _basis: Tensor
+    _weights: Tensor
+    _unit: Tensor
     _half: Tensor
     _offset: Tensor
     _shift: Tensor
@@ -68,6 +72,9 @@ class FSQ(Quantizer):
         shift = [(math.atanh if bound == "atanh" else math.tan)(o / h) for o, h in zip(offset, half, strict=True)]
         self._constant("_levels", torch.tensor(levels, dtype=torch.int64))
         self._constant("_basis", torch.tensor(basis, dtype=torch.int64))
+        exact = torch.float32 if math.prod(levels) <= FLOAT32_INTEGERS else torch.int64
+        self._constant("_weights", torch.tensor(basis, dtype=exact))
+        self._constant("_unit", torch.tensor([(n - 1) / 2 if self._symmetric else n // 2 for n in levels]).float())
         self._constant("_half", torch.tensor(half))
         self._constant("_offset", torch.tensor(offset))
         self._constant("_shift", torch.tensor(shift))
@@ -84,28 +91,24 @@ class FSQ(Quantizer):
         """The latents before rounding, in levels: b, or ``(L-1)(g(z)+1)/2`` of the symmetric forms."""
         if self._symmetric:
             squashed = torch.tanh(latents) if self.bound == "symmetric" else latents.clamp(-1, 1)
-            return (self._levels - 1) * (squashed + 1) / 2
-        return self._half * torch.tanh(latents + self._shift) - self._offset
+            return (squashed + 1).mul_(self._unit)
+        return torch.tanh(latents + self._shift).mul(self._half).sub_(self._offset)
 
     def forward(self, latents: Tensor) -> Quantized:
         bounded = self.bounded(latents)
-        if self._symmetric:
-            digits = torch.floor(bounded.detach() + 0.5).long()
-        else:
-            digits = torch.round(bounded.detach()).long() + self._levels // 2
-        blocks = torch.split(digits * self._basis, len(self.levels), dim=1)
-        codes = torch.stack([block.sum(dim=1) for block in blocks], dim=1)
+        levels = bounded.detach()
+        digits = (levels + 0.5).floor_() if self._symmetric else levels.round().add_(self._unit)  # float32 integers
+        weighted = digits.to(self._weights.dtype) * self._weights
+        codes = torch.unflatten(weighted, 1, (-1, len(self.levels))).sum(dim=2).long()
         value = self._value(digits)
-        if self.training:
-            scaled = bounded * 2 / (self._levels - 1) - 1 if self._symmetric else bounded / (self._levels // 2)
-            value = scaled + (value - scaled).detach()
-        return Quantized(value=value, codes=codes)
+        return Quantized(
+            value=straight_through(bounded, value, 1 / self._unit) if self.training else value, codes=codes
+        )
 
     def decode(self, codes: Tensor) -> Tensor:
-        return self._value(codes.repeat_interleave(len(self.levels), dim=1) // self._basis % self._levels)
+        digits = codes.repeat_interleave(len(self.levels), dim=1) // self._basis % self._levels
+        return self._value(digits.to(self._unit.dtype))
 
     def _value(self, digits: Tensor) -> Tensor:
-        """Values of digits ``(B, C, h, w)``, each in ``[0, L)``."""
-        if self._symmetric:
-            return digits * 2 / (self._levels - 1) - 1
-        return (digits - self._levels // 2) / (self._levels // 2)
+        """Values of digits ``(B, C, h, w)``, each in ``[0, L)``, float32."""
+        return digits.sub(self._unit).div_(self._unit)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from vqbench_plugins.quantizers.sphere import on_sphere
 
 __all__ = ["rotate_onto"]
 
@@ -25,13 +26,13 @@ def rotate_onto(latents: Tensor, words: Tensor) -> Tensor:
     Source: Fifty et al., Restructuring Vector Quantization with the Rotation Trick, arXiv 2410.06424, section 4.2.
     """
     words = words.detach()
-    length = latents.detach().norm(dim=-1, keepdim=True)
-    unit, target = F.normalize(latents.detach(), dim=-1), F.normalize(words, dim=-1)
-    middle = F.normalize(unit + target, dim=-1)
+    length = latents.detach().square().sum(dim=-1, keepdim=True).sqrt_()
+    unit, target = on_sphere(latents.detach(), dim=-1), on_sphere(words, dim=-1)
+    middle = on_sphere(unit + target, dim=-1)
     turned = (
         latents
         - 2 * middle * (middle * latents).sum(dim=-1, keepdim=True)
         + 2 * target * (unit * latents).sum(dim=-1, keepdim=True)
     )
-    rotated = turned * (words.norm(dim=-1, keepdim=True) / length.clamp(min=SHORTEST))
+    rotated = turned * (words.square().sum(dim=-1, keepdim=True).sqrt_() / length.clamp(min=SHORTEST))
     return torch.where(length < SHORTEST, latents + (words - latents.detach()), rotated)

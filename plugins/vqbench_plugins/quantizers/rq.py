@@ -8,6 +8,7 @@ from itertools import accumulate
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vqbench.interfaces import Loss, Quantized, Quantizer, straight_through
@@ -78,18 +79,19 @@ class RQ(Quantizer):
         )
 
     def forward(self, latents: Tensor) -> Quantized:
-        vectors = latents.movedim(1, -1)  # (B, h, w, d)
+        vectors = latents.movedim(1, -1).contiguous()  # (B, h, w, d)
         if not self.training:
             found = nearest_residual(vectors, [book.words for book in self._books]).movedim(-1, 1).contiguous()
             return Quantized(value=self.decode(found), codes=found)
-        residual, codes, prefix, errors = vectors.detach(), list[Tensor](), torch.zeros_like(vectors), list[Tensor]()
+        residual, codes, prefixes = vectors.detach(), list[Tensor](), list[Tensor]()
         for book in self._books:
             codes.append(book.search(residual))
             words = book.lookup(codes[-1])
             book.update(residual, codes[-1])
-            residual, prefix = residual - words, prefix + words
-            errors.append((vectors - prefix.detach()).square().mean())
-        total = straight_through(vectors, prefix)
+            prefixes.append(prefixes[-1] + words if prefixes else words)
+            residual = residual - words
+        errors = [F.mse_loss(vectors, prefix) for prefix in prefixes]
+        total = straight_through(vectors, prefixes[-1])
         if self.gradient == "per-stage":
             total = total + (len(codes) - 1) * (vectors - vectors.detach())
         return Quantized(

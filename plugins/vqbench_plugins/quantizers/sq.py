@@ -17,6 +17,7 @@ from vqbench_plugins.quantizers.distributed import sum_over_processes
 from vqbench_plugins.quantizers.gumbel import GumbelForm, temperature_at
 from vqbench_plugins.quantizers.information import entropy, layer_information
 from vqbench_plugins.quantizers.quantization_variance import QuantizationVariance, VarianceForm, VarianceType
+from vqbench_plugins.quantizers.sphere import on_sphere
 from vqbench_plugins.quantizers.stochastic_checks import check_layers, check_schedule, check_variance_init
 
 __all__ = ["SQ"]
@@ -33,7 +34,7 @@ class SQ(Quantizer):
     Losses, in nats, summed over positions, mean over images, for an ELBO: ``kld_discrete`` = Σ π ln π of all layers;
     ``kld_continuous`` = |g - Σ_l z_l|² / (2 Σ_l s_l²), one distance with the summed variances.
 
-    A step holds about six tensors of positions × K numbers; see :mod:`~vqbench_plugins.quantizers.categorical`.
+    Scores of all positions and codewords are never held at once; see :mod:`~vqbench_plugins.quantizers.categorical`.
 
     Args:
         codebook_size: K, of each layer.
@@ -160,7 +161,7 @@ class SQ(Quantizer):
     def _split(self, latents: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Means ``(B, d, h, w)`` and the variance of each layer (broadcastable to them)."""
         if self.posterior == "vmf":
-            return F.normalize(latents, dim=1), tuple(kappa.reciprocal() for kappa in self.variance(None))
+            return on_sphere(latents, dim=1), tuple(kappa.reciprocal() for kappa in self.variance(None))
         means = latents[:, : self.dim]
         return means, self.variance(latents[:, self.dim :] if self.latent_channels > self.dim else None)
 
@@ -173,7 +174,7 @@ class SQ(Quantizer):
 
     def _codebook(self, layer: int) -> Tensor:
         codebook = self.codebooks[layer % len(self.codebooks)]
-        return F.normalize(codebook, dim=1) if self.posterior == "vmf" else codebook
+        return on_sphere(codebook, dim=1) if self.posterior == "vmf" else codebook
 
     def _words(self, codes: Tensor, layer: int) -> Tensor:
         return F.embedding(codes[:, layer], self._codebook(layer)).permute(0, 3, 1, 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vqbench.interfaces import Loss, Quantized, Quantizer, straight_through
@@ -107,7 +108,7 @@ class VQ(Quantizer):
     def forward(self, latents: Tensor) -> Quantized:
         vectors = split_groups(_map_channels(self.project_in, latents), self.dim, self.grouping)  # (B, T, h, w, d)
         vectors = self._books[0].on_sphere(vectors)
-        parts = vectors.detach().chunk(len(self._books), dim=1)  # one per codebook
+        parts = vectors.detach().contiguous().chunk(len(self._books), dim=1)  # one per codebook
         of_parts = [book.search(part) for book, part in zip(self._books, parts, strict=True)]
         codes = torch.cat(of_parts, dim=1)
         if not self.training:
@@ -135,9 +136,10 @@ class VQ(Quantizer):
         return [book for book in self.codebooks if isinstance(book, Codebook)]
 
     def _lookup(self, codes: Tensor) -> Tensor:
-        """Codewords ``(B, T, h, w, d)``."""
+        """Codewords ``(B, T, h, w, d)``, which lie in memory as channels do, where latents are."""
         parts = codes.chunk(len(self._books), dim=1)
-        return torch.cat([book.lookup(part) for book, part in zip(self._books, parts, strict=True)], dim=1)
+        words = torch.cat([book.lookup(part) for book, part in zip(self._books, parts, strict=True)], dim=1)
+        return split_groups(join_groups(words, self.grouping), self.dim, self.grouping)
 
     def _value(self, vectors: Tensor) -> Tensor:
         return _map_channels(self.project_out, join_groups(vectors, self.grouping))
@@ -151,8 +153,7 @@ class VQ(Quantizer):
         return losses
 
     def _loss(self, vectors: Tensor, words: Tensor, weight: float) -> Loss:
-        squares = (vectors - words).square()
-        value = squares.sum(dim=-1).mean() if self.reduction == "sum_channels" else squares.mean()
+        value = F.mse_loss(vectors, words) * (self.dim if self.reduction == "sum_channels" else 1)
         return Loss(value=value, unit="element_mean", weight=weight)
 
 
