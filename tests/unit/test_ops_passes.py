@@ -14,6 +14,7 @@ from torch import Tensor
 from vqbench.ops import affine, cpu, cuda, fused, threads, tiled
 from vqbench.ops.argmin import argmin_affine
 from vqbench.ops.halves import Halves
+from vqbench.ops.precision import true_float32
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -26,7 +27,8 @@ def argmin(rows: Tensor, codes: Tensor, bias: Tensor) -> Tensor:
     def exact(row: Tensor, code: Tensor) -> Tensor:
         return bias[code].double() + (rows[row].double() * codes[code].double()).sum(dim=1)
 
-    return argmin_affine(rows, codes, bias, exact)
+    with true_float32(rows.device):
+        return argmin_affine(rows, codes, bias, exact)
 
 
 def operands(n: int, k: int, width: int) -> tuple[Tensor, Tensor, Tensor]:

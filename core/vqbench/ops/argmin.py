@@ -6,13 +6,14 @@ from torch import Tensor
 
 from vqbench.ops import cpu, cuda, tiled
 from vqbench.ops.affine import AffineSearch, ExactScore
-from vqbench.ops.precision import true_float32
 
 __all__ = ["argmin_affine"]
 
 
 def argmin_affine(rows: Tensor, codes: Tensor, bias: Tensor, exact: ExactScore) -> Tensor:
     """Index of the smallest ``bias_k + rows_n · codes_k`` for each row, the lowest one on ties: int64 ``(N,)``.
+
+    To be called in :func:`~vqbench.ops.precision.true_float32`.
 
     Args:
         rows: ``(N, D)`` float32, each entry within one rounding of its true value.
@@ -22,8 +23,7 @@ def argmin_affine(rows: Tensor, codes: Tensor, bias: Tensor, exact: ExactScore) 
     """
     search = AffineSearch(rows=rows.contiguous(), codes=codes.contiguous(), bias=bias.contiguous(), exact=exact)
     first_pass = {"cpu": cpu.first_pass, "cuda": cuda.first_pass}.get(rows.device.type, tiled.first_pass)
-    with true_float32(rows.device):
-        nearest, open_rows = first_pass(search)
-        if len(open_rows):
-            nearest[open_rows] = search.decide(open_rows, nearest[open_rows])
+    nearest, open_rows = first_pass(search)
+    if len(open_rows):
+        nearest[open_rows] = search.decide(open_rows, nearest[open_rows])
     return nearest
