@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import sys
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from vqbench.worker.environment import choose_device, describe_environment
 EXAMPLES = """
 \b
 Examples, from the root of the repository:
-  python -m benchmarks.peers                               all lines of the goals table, about 15 minutes
+  python -m benchmarks.peers                               all lines of the goals table, about half an hour on two cores
   python -m benchmarks.peers --quick                       small sizes, to see that everything runs
   python -m benchmarks.peers --only 'GQ*' --only '*FSQ*'   some operations
   python -m benchmarks.peers --device cuda --output results/published/ops
@@ -53,28 +54,26 @@ def main(device_name: str, threads: int | None, only: tuple[str, ...], quick: bo
 
     Every contender gets the same inputs in a process of its own; calls are timed in turns, codes are checked against
     float64, and peak memory is measured. Libraries that are not installed are named in the table: pip install --group
-    peers. Needs an idle machine.
+    peers. The tables are written after each operation, so an interrupted run keeps what it has. Needs an idle machine.
     """
     try:
-        report = _run(device_name, threads, only, quick, full)
-        output.mkdir(parents=True, exist_ok=True)
+        device = choose_device(device_name)
+        for report in _reports(device, threads or _cores(), only, quick, full):
+            _write(report, output, device.type)
     except (VQBenchError, OSError) as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(2)
-    kind = device_name.partition(":")[0] if device_name != "auto" else choose_device("auto").type
-    text = as_markdown(report)
-    (output / f"{kind}.md").write_text(text)
-    (output / f"{kind}.json").write_text(json.dumps(as_json(report), indent=1) + "\n")
-    click.echo(text)
-    _say(f"Written to {output / kind}.md and .json")
+    click.echo(as_markdown(report))
+    _say(f"Written to {output / device.type}.md and .json")
 
 
-def _run(device_name: str, threads: int | None, only: tuple[str, ...], quick: bool, full: bool) -> Report:
-    device = choose_device(device_name)
-    threads = threads or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+def _reports(device: torch.device, threads: int, only: tuple[str, ...], quick: bool, full: bool) -> Iterator[Report]:
+    """The report so far, after each operation."""
     torch.set_num_threads(threads)
     goals = _chosen(list(dict.fromkeys(smaller(goal) for goal in GOALS)) if quick else list(GOALS), only)
     here = [goal for goal in goals if not goal.only_there or goal.device == device.type]
+    if not here:
+        raise UsageError("Nothing of this runs on this device", got=device.type, hint="Try another --device or --only.")
     load = _load()
     if load is not None and load > BUSY * threads:
         _say(f"The machine is busy (load average {load:.1f}): the numbers will say so")
@@ -87,15 +86,25 @@ def _run(device_name: str, threads: int | None, only: tuple[str, ...], quick: bo
         rows = {} if full else {goal.peer: goal.peer_rows for goal in here if goal.case == case and goal.peer_rows}
         results = measure_case(case, contenders_of(case, device.type), device, threads, rows, _say)
         measured[case] = Measured(case=case, floor=floor_seconds(work_of(case), rates), results=results)
-    return Report(
-        command=_command(),
-        environment=describe_environment(device, threads=threads),
-        versions=_versions(),
-        rates=rates,
-        load=None if load is None else (load, os.getloadavg()[0]),
-        goals=[_judged(goal, measured.get(goal.case), device.type) for goal in goals],
-        cases=list(measured.values()),
-    )
+        yield Report(
+            command=_command(),
+            environment=describe_environment(device, threads=threads),
+            versions=_versions(),
+            rates=rates,
+            load=None if load is None else (load, os.getloadavg()[0]),
+            goals=[_judged(goal, measured.get(goal.case), device.type) for goal in goals],
+            cases=list(measured.values()),
+        )
+
+
+def _write(report: Report, folder: Path, kind: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{kind}.md").write_text(as_markdown(report))
+    (folder / f"{kind}.json").write_text(json.dumps(as_json(report), indent=1) + "\n")
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _chosen(goals: list[Goal], only: tuple[str, ...]) -> list[Goal]:
@@ -108,7 +117,8 @@ def _chosen(goals: list[Goal], only: tuple[str, ...]) -> list[Goal]:
 
 def _judged(goal: Goal, measured: Measured | None, device: str) -> Judged:
     if measured is None:
-        return Judged(goal=goal, verdict=None, reason=f"needs {goal.device}")
+        elsewhere = goal.only_there and goal.device != device
+        return Judged(goal=goal, verdict=None, reason=f"needs {goal.device}" if elsewhere else "not yet")
     results = {result.contender: result for result in measured.results}
     return Judged(goal=goal, verdict=judge(goal, results, measured.floor, device))
 

@@ -23,7 +23,7 @@ from benchmarks.peers.contender import Outputs, Run
 from benchmarks.peers.contenders import CONTENDERS
 from benchmarks.peers.memory import confine_to, extra_bytes, free_bytes
 
-__all__ = ["main"]
+__all__ = ["main", "serve"]
 
 WARM_UP_ROWS = 256
 GIGABYTE = 1e9
@@ -33,9 +33,13 @@ def main() -> None:
     """Serve one contender until the input ends."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever libraries print must not mix with the answers
-    task = json.loads(sys.stdin.readline())
+    serve(sys.stdin, answers)
+
+
+def serve(questions: TextIO, answers: TextIO) -> None:
+    """Read what to measure, and answer each line with one line."""
     try:
-        _serve(task, answers)
+        _serve(json.loads(questions.readline()), questions, answers)
     except (MemoryError, torch.OutOfMemoryError) as error:
         _say(answers, status="cannot allocate", reason=_first_line(error))
     except RuntimeError as error:
@@ -45,7 +49,7 @@ def main() -> None:
         _say(answers, status="failed", reason=f"{type(error).__name__}: {_first_line(error)}")
 
 
-def _serve(task: dict[str, Any], answers: TextIO) -> None:
+def _serve(task: dict[str, Any], questions: TextIO, answers: TextIO) -> None:
     device = torch.device(task["device"])
     torch.set_num_threads(task["threads"])
     case = Case(**{**task["case"], "levels": tuple(task["case"]["levels"])})
@@ -69,7 +73,7 @@ def _serve(task: dict[str, Any], answers: TextIO) -> None:
     _save(task["answer_file"], case, outputs)
     del outputs
     _say(answers, status="ready", extra_bytes=extra, first_seconds=seconds)
-    for line in sys.stdin:
+    for line in questions:
         _say(answers, seconds=[_timed(run, device) for _ in range(json.loads(line)["calls"])])
 
 
