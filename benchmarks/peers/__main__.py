@@ -21,6 +21,7 @@ from benchmarks.peers.measure import measure_case
 from benchmarks.peers.roofline import floor_seconds, measure_rates, work_of
 from benchmarks.peers.table import BUSY, Judged, Measured, Report, as_json, as_markdown
 from vqbench.errors import UsageError, VQBenchError
+from vqbench.results.store import write_atomically
 from vqbench.worker.environment import choose_device, describe_environment
 
 EXAMPLES = """
@@ -99,8 +100,8 @@ def _reports(device: torch.device, threads: int, only: tuple[str, ...], quick: b
 
 def _write(report: Report, folder: Path, kind: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{kind}.md").write_text(as_markdown(report))
-    (folder / f"{kind}.json").write_text(json.dumps(as_json(report), indent=1) + "\n")
+    write_atomically(folder / f"{kind}.md", as_markdown(report).encode())
+    write_atomically(folder / f"{kind}.json", (json.dumps(as_json(report), indent=1) + "\n").encode())
 
 
 def _cores() -> int:
