@@ -9,7 +9,7 @@ from vqbench.leaderboard.publish import LEADERBOARD_NAME, write_leaderboard_file
 from vqbench.results import ResultsFolder, read_records
 
 PUBLISHED = Path(__file__).parents[2] / "results" / "published"
-SUITES = sorted(path.name for path in PUBLISHED.iterdir() if path.is_dir())
+SUITES = sorted(path.parent.name for path in PUBLISHED.glob(f"*/{LEADERBOARD_NAME}"))
 
 
 def test_the_quickstart_is_published():
