@@ -77,7 +77,7 @@ def run_plan(
                 jobs=at_a_time,
                 timeout=timeout,
                 fail_fast=fail_fast,
-                preload=(entry.partition(":")[0],),
+                preload=(entry.partition(":")[0], "vqbench.ops"),
             )
             Executor(executor_options, keeper).execute(tasks)
     return keeper.summary(time.monotonic() - began)
