@@ -192,11 +192,14 @@ def test_half_precision_is_widened() -> None:
     assert torch.equal(nearest_codeword(vectors, codebook), nearest_codeword(vectors.float(), codebook))
 
 
-def test_no_gradient_is_recorded_and_no_input_changed() -> None:
-    vectors = torch.randn(5, 3, generator=seeded(0)).requires_grad_()
-    codebook = torch.randn(4, 3, generator=seeded(1)).requires_grad_()
+@pytest.mark.parametrize("dim", [3, 20, 60])
+@pytest.mark.parametrize("number", [5, 3000])  # the second in several threads
+def test_no_gradient_is_recorded_and_no_input_changed(number: int, dim: int) -> None:
+    vectors = torch.randn(number, dim, generator=seeded(0)).requires_grad_()
+    codebook = torch.randn(40, dim, generator=seeded(1)).requires_grad_()
     copies = vectors.clone(), codebook.clone()
     assert not nearest_codeword(vectors, codebook).requires_grad
+    assert not nearest_gaussian(vectors, vectors, codebook).requires_grad
     assert torch.equal(vectors, copies[0])
     assert torch.equal(codebook, copies[1])
 

@@ -21,7 +21,9 @@ def argmin_affine(rows: Tensor, codes: Tensor, bias: Tensor, exact: ExactScore) 
         bias: ``(K,)`` float32, likewise.
         exact: decides between codewords whose scores are closer than float32 can tell.
     """
-    search = AffineSearch(rows=rows.contiguous(), codes=codes.contiguous(), bias=bias.contiguous(), exact=exact)
+    # detached: threads of the first pass do not know that no gradient is wanted
+    rows, codes, bias = (operand.detach().contiguous() for operand in (rows, codes, bias))
+    search = AffineSearch(rows=rows, codes=codes, bias=bias, exact=exact)
     first_pass = {"cpu": cpu.first_pass, "cuda": cuda.first_pass}.get(rows.device.type, tiled.first_pass)
     nearest, open_rows = first_pass(search)
     if len(open_rows):
