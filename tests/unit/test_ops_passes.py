@@ -82,6 +82,7 @@ def test_tiles_change_nothing(monkeypatch: pytest.MonkeyPatch, first_pass: str, 
         (cpu, "TILE_ROWS"),
         (cpu, "TILE_COLUMNS"),
         (cpu, "PANEL_ROWS"),
+        (cpu, "PART"),
         (cpu, "LANES"),
         (affine, "TILE_COLUMNS"),
         (affine, "PAIR_NUMBERS"),
@@ -126,7 +127,6 @@ def test_bfloat16_is_given_up_where_it_tells_little_apart(monkeypatch: pytest.Mo
     monkeypatch.setattr(cpu, "multiplies_bfloat16", lambda: True)
     monkeypatch.setattr(cpu, "TILE_ROWS", 100)
     monkeypatch.setattr(Halves, "rows", counting)
-    monkeypatch.setattr(cpu, "share_out", lambda work, count, *, part: work(0, count))
     assert torch.equal(argmin(*made), smallest(*made))
     assert tiles == 1
 
@@ -157,16 +157,19 @@ def test_threads_share_out_every_item_once_and_pass_errors_on() -> None:
     seen: list[int] = []
     lock = threading.Lock()
 
-    def work(start: int, stop: int) -> None:
+    def work(here: slice) -> None:
         with lock:
-            seen.extend(range(start, stop))
+            seen.extend(range(1000)[here])
+
+    def fail(here: slice) -> None:
+        raise ZeroDivisionError
 
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
         threads.share_out(work, 1000, part=7)
         with pytest.raises(ZeroDivisionError):
-            threads.share_out(lambda start, stop: 1 // 0, 1000, part=7)  # type: ignore[arg-type, return-value]
+            threads.share_out(fail, 1000, part=7)
     finally:
         torch.set_num_threads(before)
     assert sorted(seen) == list(range(1000))

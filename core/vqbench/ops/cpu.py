@@ -1,7 +1,7 @@
 """First pass of a search on CPUs: scores that stay in the cache, all cores busy.
 
-Few columns: products, sums and minima in one compiled loop. More: tiles of scores from torch's matrix product, each
-thread for its own rows, and a compiled loop over a tile while it is in the cache. Where the processor multiplies
+Few columns: products, sums and minima in one compiled loop. More: tiles of scores from torch's matrix product, and a
+compiled loop over a tile while it is in the cache. Where the processor multiplies
 bfloat16 faster than float32, those scores are in bfloat16, as long as few codewords come near enough to the smallest
 score to be looked at again.
 """
@@ -19,8 +19,9 @@ from vqbench.ops.threads import share_out
 
 __all__ = ["first_pass"]
 
-TILE_ROWS, TILE_COLUMNS = 1024, 1024  # 4 MB of scores
-ALL_TILES = 1 << 23  # scores in the tiles of all threads: 32 MB
+TILE_ROWS, TILE_COLUMNS = 2048, 1024  # 8 MB of scores
+TILE_NUMBERS = 1 << 21  # of scores, or of rows
+PART = 128  # rows that are worth a thread
 PANEL_ROWS, LANES = 64, 64
 HALF_WIDTH = 48  # columns from which bfloat16 pays
 HALF_LOOKS = 1 / 64  # part of the codewords that may be looked at again before bfloat16 is given up
@@ -44,7 +45,21 @@ class Found:
         self.best = torch.full((rows,), torch.inf, dtype=torch.float64)
         self.second = self.best.clone()
         self.index = torch.zeros(rows, dtype=torch.int64)
-        self.arrays = self.best.numpy(), self.second.numpy(), self.index.numpy()
+
+    def pick(
+        self, scores: Tensor, first: int, rows: Tensor, codes: Tensor, bias: Tensor, doubt: Tensor, relative: float
+    ) -> int:
+        """Go through a tile of scores, see ``pick_from_scores``; how many codewords were looked at."""
+        by_row = [part.numpy() for part in (scores, rows, doubt, self.best, self.second, self.index)]
+        words, constants = codes.numpy(), bias.numpy()
+        looks: list[int] = []  # appending is safe among threads
+
+        def work(here: slice) -> None:
+            tile, x, slack, *results = (part[here] for part in by_row)
+            looks.append(pick_from_scores(tile, first, x, words, constants, slack, relative, *results))
+
+        share_out(work, len(rows), part=PART)
+        return sum(looks)
 
 
 def few_columns(search: AffineSearch, nearest: Tensor, is_open: Tensor) -> None:
@@ -59,50 +74,35 @@ def few_columns(search: AffineSearch, nearest: Tensor, is_open: Tensor) -> None:
     by_lane = dealt.permute(1, 2, 0).contiguous().numpy(), dealt_bias.T.contiguous().numpy()
 
     bounds = search.longest, search.largest_bias, search.error, OPERAND_ERROR
+    rows = pad(search.rows, (0, width - search.width)).numpy()
     index, open_ones = nearest.numpy(), is_open.numpy()
 
-    def work(start: int, stop: int) -> None:
-        for top in range(start, stop, TILE_ROWS):
-            here = slice(top, min(top + TILE_ROWS, stop))
-            rows = pad(search.rows[here], (0, width - search.width))
-            pick_from_panels(rows.numpy(), *by_block, *by_lane, *bounds, PANEL_ROWS, index[here], open_ones[here])
+    def work(here: slice) -> None:
+        pick_from_panels(rows[here], *by_block, *by_lane, *bounds, PANEL_ROWS, index[here], open_ones[here])
 
-    share_out(work, len(search.rows), part=PANEL_ROWS)
+    share_out(work, len(rows), part=PANEL_ROWS)
 
 
 def many_columns(search: AffineSearch, nearest: Tensor, is_open: Tensor) -> None:
     """Fill in ``nearest`` and ``is_open`` from tiles of scores."""
     columns = min(len(search.codes), TILE_COLUMNS)
-    height = max(min(TILE_ROWS, ALL_TILES // torch.get_num_threads() // max(columns, search.width)), 16)
+    height = max(min(TILE_ROWS, TILE_NUMBERS // max(columns, search.width)), 1)
     halves = Halves(search) if search.width >= HALF_WIDTH and multiplies_bfloat16() else None
-
-    def work(start: int, stop: int) -> None:
-        buffer, looks = torch.empty(min(height, stop - start) * columns), 0
-        for top in range(start, stop, height):
-            here = slice(top, min(top + height, stop))
-            rows = search.rows[here]
-            reach, found = search.reach(rows), Found(len(rows))
-            doubt = 2 * search.error * reach
-            half_rows = None
-            if halves is not None and looks <= HALF_LOOKS * len(search.codes) * (top - start):
-                half_rows, doubt = halves.rows(rows, doubt)
-            for tile in search.tiles(columns):
-                codes, bias = search.codes[tile], search.bias[tile]
-                scores = buffer[: len(rows) * len(codes)].view(len(rows), len(codes))
-                if halves is None or half_rows is None:
-                    torch.addmm(bias, rows, codes.T, out=scores)
-                else:
-                    scores.copy_(half_rows @ halves.codes[tile].T)
-                looks += pick_from_scores(
-                    scores.numpy(),
-                    tile.start,
-                    rows.numpy(),
-                    codes.numpy(),
-                    bias.numpy(),
-                    doubt.numpy(),
-                    0.0 if half_rows is None else Halves.RELATIVE,
-                    *found.arrays,
-                )
-            nearest[here], is_open[here] = found.index, undecided(found.second - found.best, reach, OPERAND_ERROR)
-
-    share_out(work, len(search.rows), part=height)
+    buffer, looks = torch.empty(min(height, len(search.rows)) * columns), 0
+    for top in range(0, len(search.rows), height):
+        here = slice(top, min(top + height, len(search.rows)))
+        rows = search.rows[here]
+        reach, found = search.reach(rows), Found(len(rows))
+        doubt, relative, half_rows = 2 * search.error * reach, 0.0, None
+        if halves is not None and looks <= HALF_LOOKS * len(search.codes) * top:
+            half_rows, doubt = halves.rows(rows, doubt)
+            relative = Halves.RELATIVE
+        for tile in search.tiles(columns):
+            codes, bias = search.codes[tile], search.bias[tile]
+            scores = buffer[: len(rows) * len(codes)].view(len(rows), len(codes))
+            if halves is None or half_rows is None:
+                torch.addmm(bias, rows, codes.T, out=scores)
+            else:
+                scores.copy_(half_rows @ halves.codes[tile].T)
+            looks += found.pick(scores, tile.start, rows, codes, bias, doubt, relative)
+        nearest[here], is_open[here] = found.index, undecided(found.second - found.best, reach, OPERAND_ERROR)

@@ -16,23 +16,23 @@ _workers = 0
 _lock = threading.Lock()
 
 
-def share_out(work: Callable[[int, int], None], count: int, *, part: int) -> None:
-    """Call ``work(start, stop)`` on slices that make up ``range(count)``, on as many threads as torch may use.
-
-    Each thread runs torch's own operations alone, so nothing waits for the slowest after every one of them.
+def share_out(work: Callable[[slice], None], count: int, *, part: int) -> None:
+    """Call ``work`` on slices that make up ``range(count)``, on as many threads as torch may use.
 
     Args:
-        work: releases Python's lock for most of its time.
+        work: compiled code, which does not hold Python's lock. It must not use torch: its OpenMP would start threads for
+            each of these, find more threads than processors, and from then on put all of them to sleep between
+            operations, those of the training too.
         count: number of items.
         part: items of which a slice has a multiple, but for the last one.
     """
     threads = min(torch.get_num_threads(), -(-count // part))
     if threads < 2:
-        return work(0, count)
-    # several slices a thread: one that another process holds up does not hold up all
-    size = max(count // (4 * threads) // part, 1) * part
-    slices = [(start, min(start + size, count)) for start in range(0, count, size)]
-    for done in [_threads(torch.get_num_threads()).submit(work, *one) for one in slices]:
+        return work(slice(0, count))
+    # two slices a thread: one that another process holds up does not hold up all
+    size = max(count // (2 * threads) // part, 1) * part
+    pool = _threads(torch.get_num_threads())
+    for done in [pool.submit(work, slice(start, min(start + size, count))) for start in range(0, count, size)]:
         done.result()
     return None
 
@@ -43,17 +43,7 @@ def _threads(number: int) -> ThreadPoolExecutor:
         if _pool is None or _workers != number:
             if _pool is not None:
                 _pool.shutdown(wait=False)
-            ready = threading.Barrier(number + 1)
-
-            def alone() -> None:
-                torch.set_num_threads(1)  # of this thread, but also the number that threads to come start with
-                ready.wait()
-
-            _pool, _workers = ThreadPoolExecutor(number, "vqbench-search", initializer=alone), number
-            for _ in range(number):
-                _pool.submit(int)
-            ready.wait()
-            torch.set_num_threads(number)
+            _pool, _workers = ThreadPoolExecutor(number, "vqbench-search"), number
         return _pool
 
 
