@@ -5,22 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 import torch
+from photo_training import train_on_photos
 from torch import Tensor
 
-from vqbench.catalog import Catalog, CatalogOptions
-from vqbench.plan import PlanFilter, build_plan
-from vqbench.plan.suite import parse_suite
-from vqbench.worker.build import build_dataset
-from vqbench.worker.checkpoint import load_trained
-from vqbench.worker.evaluate import Batches
 from vqbench.worker.tokenizer import Tokenizer
-from vqbench.worker.trainer import train_unit
 from vqbench.worker.usage import SlotUsage, slot_usage
 from vqbench_plugins.quantizers.rq import RQ
 from vqbench_plugins.quantizers.vq import VQ
@@ -68,33 +60,11 @@ class Run:
 def trained(name: str) -> Run:
     """A UNet trained for 250 steps on crops of photos, 8×8 positions each."""
     quantizer, parameters = RUNS[name]
-    document = {
-        "schema": 1,
-        "name": "behaviour",
-        "stride": 4,
-        "data": {"name": "photos", "image_size": 32, "params": {"train_images": 512, "test_images": 64}},
-        "quantizers": [{"name": quantizer, "params": parameters}],
-        "backbones": [{"name": "unet", "preset": "tiny"}],
-        "recipe": {"steps": 250, "batch_size": 8, "lr": 2e-3, "reconstruction": "mse"},
-    }
-    catalog = Catalog.load(CatalogOptions())
-    [cell] = build_plan(parse_suite(document, source="test"), catalog, only=PlanFilter()).cells
-    cpu = torch.device("cpu")
-    with TemporaryDirectory() as folder:
-        train_unit(
-            cell.unit,
-            catalog=catalog,
-            folder=Path(folder),
-            device=cpu,
-            checkpoint_seconds=1e9,
-            report=lambda progress: None,
-        )
-        tokenizer, _ = load_trained(Path(folder), cell.unit, catalog)
-    tokenizer.eval()
-    [images] = list(Batches(build_dataset(cell.unit.dataset, 32, catalog).split("test"), 64, cpu))
+    run = train_on_photos(quantizer, parameters, stride=4, train_images=512, test_images=64, steps=250)
+    [images] = run.images("test")
     with torch.no_grad():
-        [latents], [codes] = tokenizer.latents(images), tokenizer.encode(images)
-    return Run(tokenizer=tokenizer, images=images, latents=latents, codes=codes)
+        [latents], [codes] = run.tokenizer.latents(images), run.tokenizer.encode(images)
+    return Run(tokenizer=run.tokenizer, images=images, latents=latents, codes=codes)
 
 
 def normal(*shape: int, seed: int = 0) -> Tensor:

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from photo_training import train_on_photos
 from torch import Tensor
 
-from vqbench.catalog import Catalog, CatalogOptions
-from vqbench.plan import PlanFilter, build_plan
-from vqbench.plan.suite import parse_suite
-from vqbench.worker.build import build_dataset
-from vqbench.worker.checkpoint import load_trained
-from vqbench.worker.evaluate import Batches
-from vqbench.worker.trainer import train_unit
 from vqbench_plugins.quantizers.bsq import BSQ
 from vqbench_plugins.quantizers.entropy import CodeEntropy
 from vqbench_plugins.quantizers.fsq import FSQ
 from vqbench_plugins.quantizers.lfq import LFQ
-
-CPU = torch.device("cpu")
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:
@@ -84,37 +75,17 @@ def test_pooling_bits_cannot_see_that_each_of_them_is_constant() -> None:
     assert CodeEntropy(group=1).codebook(logits).item() == pytest.approx(0, abs=1e-5)
 
 
-def trained_entropy_bits(folder: Path, name: str, size: int, **parameters: Any) -> float:
+def trained_entropy_bits(name: str, size: int, **parameters: Any) -> float:
     """Entropy, in bits, of the codes of 64 test photos (1024 tokens) after a short training."""
-    catalog = Catalog.load(CatalogOptions())
-    document = {
-        "schema": 1,
-        "name": "behaviour",
-        "stride": 8,
-        "data": {"name": "photos", "image_size": 32, "params": {"train_images": 128, "test_images": 64}},
-        "quantizers": [{"name": name, "params": parameters}],
-        "backbones": [{"name": "unet", "preset": "tiny"}],
-        "recipe": {"steps": 120, "batch_size": 8, "lr": 2e-3, "warmup_steps": 20, "reconstruction": "mse"},
-    }
-    [cell] = build_plan(parse_suite(document, source="test"), catalog, only=PlanFilter()).cells
-    train_unit(
-        cell.unit, catalog=catalog, folder=folder, device=CPU, checkpoint_seconds=1e9, report=lambda progress: None
-    )
-    tokenizer, _ = load_trained(folder, cell.unit, catalog)
-    images = Batches(build_dataset(cell.unit.dataset, 32, catalog).split("test"), 32, CPU)
-    with torch.no_grad():
-        return entropy_bits(torch.cat([tokenizer.eval().encode(batch)[0] for batch in images]), size)
+    run = train_on_photos(name, parameters, train_images=128, test_images=64, steps=120, warmup_steps=20)
+    return entropy_bits(run.codes("test"), size)
 
 
 @pytest.mark.parametrize(("name", "least", "gain"), [("bsq", 5.8, 0.7), ("lfq", 4.5, 1.5)])
-def test_the_entropy_loss_keeps_codes_of_photos_in_use(name: str, least: float, gain: float, tmp_path: Path) -> None:
+def test_the_entropy_loss_keeps_codes_of_photos_in_use(name: str, least: float, gain: float) -> None:
     """Of 8 bits. Without the loss many bits of LFQ never turn; BSQ spreads better already, for its sphere has no inside."""
-    with_loss = trained_entropy_bits(tmp_path / "with", name, 256, bits=8)
-    without = trained_entropy_bits(tmp_path / "without", name, 256, bits=8, entropy_weight=0.0)
+    with_loss = trained_entropy_bits(name, 256, bits=8)
+    without = trained_entropy_bits(name, 256, bits=8, entropy_weight=0.0)
     print(f"{name}: {with_loss:.2f} bits, without the entropy loss {without:.2f}")
     assert with_loss > least
     assert with_loss > without + gain
-
-
-def test_fsq_needs_no_loss_to_keep_codes_of_photos_in_use(tmp_path: Path) -> None:
-    assert trained_entropy_bits(tmp_path, "fsq", 240, levels=[8, 6, 5]) > 5

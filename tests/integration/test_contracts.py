@@ -64,7 +64,7 @@ def test_the_readme_has_exactly_two_set_up_commands_and_ci_runs_the_second():
     commands = [line for line in readme.splitlines() if line.startswith("python3 -m venv")]
     assert len(commands) == 2
     assert commands[0].endswith("vqbench run")
-    assert commands[1].endswith("pytest")
+    assert "/pytest" in commands[1]
     extract = re.search(r"^command=\$\((.*)\)$", (ROOT / ".ci/run").read_text(), re.MULTILINE)
     assert extract is not None
     taken = subprocess.run(["bash", "-c", extract[1]], cwd=ROOT, capture_output=True, text=True, check=True).stdout

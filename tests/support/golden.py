@@ -137,7 +137,7 @@ class Case:
 
 
 def _array(value: Tensor | npt.ArrayLike) -> npt.NDArray[Any]:
-    return value.detach().numpy() if isinstance(value, Tensor) else np.asarray(value)
+    return value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
 
 
 def as_image(x: Tensor, layout: str) -> Tensor:

@@ -63,7 +63,7 @@ def test_our_codes_are_those_of_float64_and_a_wrong_one_is_seen(case: Case) -> N
 @pytest.mark.parametrize(
     ("contender", "case"),
     [(CDIST, SEARCH), (ADDMM, SEARCH), (ADDMM, replace(SEARCH, operation="inner")), (ADDMM, CASES["gq"])],
-    ids=str,
+    ids=lambda value: value.name if isinstance(value, Contender) else value.operation,
 )
 def test_the_plain_ways_find_the_codes_of_float64(contender: Contender, case: Case) -> None:
     assert check_codes(case, make_inputs(case, CPU), codes_of(contender, case)).wrong == 0
