@@ -15,13 +15,12 @@ import pytest
 import torch
 
 from benchmarks.peers.agreement import check_codes
-from benchmarks.peers.cases import Case, make_inputs
+from benchmarks.peers.cases import SEARCHES, Case, make_inputs
 from benchmarks.peers.contender import Contender, Outputs
 from benchmarks.peers.ours import EXACT_ENTROPY, OURS
 from benchmarks.peers.roofline import Rates, floor_seconds, measure_rates, work_of
 
 DEVICES = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
-SEARCHES = ("search", "gq")  # a search that vqbench.ops gains belongs here, in Operation, and in peers/ours.py
 MOST_PAIRS = {"cpu": 1 << 32, "cuda": 1 << 36}
 
 
@@ -30,8 +29,9 @@ def searches(grid: str) -> Iterator[Case]:
         sizes: Any = [(4_096, 1_024, 8), (4_096, 1_024, 64), (4_096, 16_384, 64)]
     else:
         sizes = product((4_096, 65_536, 262_144), (256, 1_024, 16_384, 65_536, 262_144), (1, 4, 8, 16, 64, 256, 512))
-    for operation, (rows, codewords, dim) in product(SEARCHES, sizes):
-        yield Case(operation=operation, rows=rows, dim=dim, codewords=codewords)
+    for operation, (rows, codewords, dim) in product((*SEARCHES, "gq"), sizes):
+        stages = 4 if operation == "residual" else 1
+        yield Case(operation=operation, rows=rows, dim=dim, codewords=codewords, stages=stages)
 
 
 def quantizers(grid: str) -> Iterator[Case]:

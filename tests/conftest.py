@@ -3,9 +3,15 @@
 import os
 import signal
 
+from hypothesis import HealthCheck, settings
+
 # Tests run in one process per core (pytest-xdist): each, and what it starts, computes with one thread. Before torch is imported.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# how fast a machine is fails no test
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 def pytest_configure():

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from benchmarks.peers.cases import Case, Inputs
 
@@ -95,7 +96,9 @@ def _scores(case: Case, rows: Tensor, log_variances: Tensor, words: Tensor) -> _
         rows = torch.cat([precisions - 1, -2 * rows * precisions], dim=1)
         words = torch.cat([words.square(), words], dim=1)
         bias, common = words.new_zeros(len(words)), rows.new_zeros(len(rows))
-    elif case.operation == "inner":
+    elif case.operation in ("cosine", "inner"):
+        if case.operation == "cosine":
+            rows, words = normalize(rows), normalize(words)
         rows, bias, common = -rows, words.new_zeros(len(words)), rows.new_zeros(len(rows))
     else:  # |z|² is the same for all codewords, but those who compute it round it as well
         bias, common = words.square().sum(dim=1), rows.square().sum(dim=1)

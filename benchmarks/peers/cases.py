@@ -10,15 +10,18 @@ from torch import Tensor
 
 from vqbench_plugins.quantizers.gaussian_codebook import gaussian_codebook
 
-__all__ = ["Case", "Inputs", "Operation", "make_inputs"]
+__all__ = ["SEARCHES", "Case", "Inputs", "Operation", "make_inputs"]
 
-Operation: TypeAlias = Literal["search", "inner", "vq", "gq", "rq", "fsq", "lfq", "bsq"]
-"""``search`` and ``inner`` are the searches of :mod:`vqbench.ops` alone (Euclidean, inner product); the others are a
-quantizer's forward pass in evaluation, or its forward and backward pass in training."""
+Operation: TypeAlias = Literal["search", "cosine", "inner", "residual", "vq", "gq", "rq", "fsq", "lfq", "bsq"]
+"""The first four are the searches of :mod:`vqbench.ops` alone; the others are a quantizer's forward pass in evaluation, or its
+forward and backward pass in training."""
+SEARCHES: tuple[Operation, ...] = ("search", "cosine", "inner", "residual")
 
 NAMES: dict[Operation, str] = {
     "search": "Euclidean search",
+    "cosine": "cosine search",
     "inner": "inner-product search",
+    "residual": "residual search",
     "vq": "VQ",
     "gq": "GQ conversion",
     "rq": "residual VQ",
@@ -56,7 +59,7 @@ class Case:
     def title(self) -> str:
         """As a row of a table names it."""
         name = NAMES[self.operation]
-        if self.operation not in ("search", "inner", "gq"):
+        if self.operation not in (*SEARCHES, "gq"):
             name += " forward+backward" if self.training else " eval forward"
         table = f"{self.stages}×" if self.stages > 1 else ""
         sizes = [f"K={table}{self.codewords:,}"] if self.codewords else []

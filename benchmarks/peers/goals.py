@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from benchmarks.peers.cases import Case
+from benchmarks.peers.cases import Case, Operation
 from benchmarks.peers.measure import Measurement
 from benchmarks.peers.ours import EXACT_ENTROPY, OURS
 from benchmarks.peers.packages import FAISS, SCIKIT_LEARN, VECTOR_QUANTIZE, VECTOR_QUANTIZE_MAPS
@@ -71,6 +71,7 @@ GQ = Case(operation="gq", rows=4_096, dim=16, codewords=65_536)
 FSQ = Case(operation="fsq", rows=ROWS, dim=5, levels=(8, 8, 8, 6, 5), training=True)
 LFQ = Case(operation="lfq", rows=ROWS, dim=10, training=True)
 BSQ = Case(operation="bsq", rows=ROWS, dim=10, training=True)
+OTHER_SEARCHES: tuple[tuple[Operation, int], ...] = (("cosine", 1), ("inner", 1), ("residual", 4))  # and stages
 PAIRED = [(1_024, 8), (1_024, 64), (1_024, 256), (16_384, 64)]  # of codewords and dimensions
 
 GOALS: tuple[Goal, ...] = (
@@ -101,7 +102,10 @@ GOALS: tuple[Goal, ...] = (
         for codewords, dim in PAIRED
         for peer in (FAISS.name, SCIKIT_LEARN.name)
     ),
-    Goal(case=Case(operation="inner", rows=ROWS, dim=64, codewords=1_024), peer=FAISS.name, faster=1),
+    *(
+        Goal(case=Case(operation=kind, rows=ROWS, dim=64, codewords=1_024, stages=stages), peer=FAISS.name, faster=1)
+        for kind, stages in OTHER_SEARCHES
+    ),
     Goal(
         case=replace(GQ, rows=262_144),
         peer="dense kernel + argmax",

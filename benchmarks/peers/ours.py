@@ -10,7 +10,7 @@ from torch import Tensor
 from benchmarks.peers.cases import Case, Inputs
 from benchmarks.peers.contender import Contender, Implementation, Outputs, Run, as_maps, training_step
 from vqbench.interfaces import Quantizer
-from vqbench.ops import nearest_codeword
+from vqbench.ops import Metric, nearest_codeword, nearest_residual
 from vqbench_plugins.quantizers.bsq import BSQ
 from vqbench_plugins.quantizers.entropy import LogGuard
 from vqbench_plugins.quantizers.fsq import FSQ
@@ -24,12 +24,15 @@ __all__ = ["EXACT_ENTROPY", "OURS"]
 PEERS_GUARD: LogGuard = "clamp-1e-5"  # the logarithm of vector-quantize-pytorch, so that both compute the same loss
 
 
-def _search(case: Case, inputs: Inputs) -> Run:
-    return lambda: Outputs(nearest_codeword(inputs.vectors, inputs.codebooks[0]))
+def _search(metric: Metric) -> Implementation:
+    def prepare(case: Case, inputs: Inputs) -> Run:
+        return lambda: Outputs(nearest_codeword(inputs.vectors, inputs.codebooks[0], metric=metric))
+
+    return Implementation(prepare=prepare)
 
 
-def _inner(case: Case, inputs: Inputs) -> Run:
-    return lambda: Outputs(nearest_codeword(inputs.vectors, inputs.codebooks[0], metric="inner"))
+def _residual(case: Case, inputs: Inputs) -> Run:
+    return lambda: Outputs(nearest_residual(inputs.vectors, inputs.codebooks))
 
 
 def _vq(case: Case) -> Quantizer:
@@ -109,8 +112,10 @@ OURS = Contender(
     name="vqbench",
     package="vqbench",
     implementations={
-        "search": Implementation(prepare=_search),
-        "inner": Implementation(prepare=_inner),
+        "search": _search("euclidean"),
+        "cosine": _search("cosine"),
+        "inner": _search("inner"),
+        "residual": Implementation(prepare=_residual),
         "vq": _quantizer(_vq),
         "gq": _quantizer(_gq),
         "rq": _quantizer(_rq),

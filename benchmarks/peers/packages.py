@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias, cast
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from benchmarks.peers.cases import Case, Inputs
 from benchmarks.peers.contender import (
@@ -122,17 +124,43 @@ def _sklearn(case: Case, inputs: Inputs) -> Run:
     return lambda: Outputs(pairwise_distances_argmin(vectors, words))
 
 
+def _indexes(kind: str, words: Tensor) -> list[Any]:
+    """faiss's flat index of each codebook ``(T, K, d)``."""
+    import faiss
+
+    faiss.omp_set_num_threads(torch.get_num_threads())
+    indexes = [getattr(faiss, kind)(words.shape[2]) for _ in words]
+    for index, table in zip(indexes, words, strict=True):
+        index.add(table.numpy())
+    return indexes
+
+
 def _faiss(kind: str) -> Callable[[Case, Inputs], Run]:
     def prepare(case: Case, inputs: Inputs) -> Run:
-        import faiss
-
-        faiss.omp_set_num_threads(torch.get_num_threads())
-        vectors = inputs.vectors.numpy()
-        index = getattr(faiss, kind)(case.dim)
-        index.add(inputs.codebooks[0].numpy())
+        [index], vectors = _indexes(kind, inputs.codebooks), inputs.vectors.numpy()
         return lambda: Outputs(index.search(vectors, 1)[1])
 
     return prepare
+
+
+def _faiss_cosine(case: Case, inputs: Inputs) -> Run:
+    """Inner products of unit vectors; the length of a vector does not change which codeword is best."""
+    [index] = _indexes("IndexFlatIP", normalize(inputs.codebooks, dim=-1))
+    vectors = inputs.vectors.numpy()
+    return lambda: Outputs(index.search(vectors, 1)[1])
+
+
+def _faiss_residual(case: Case, inputs: Inputs) -> Run:
+    indexes, words = _indexes("IndexFlatL2", inputs.codebooks), inputs.codebooks.numpy()
+
+    def run() -> Outputs:
+        residual, codes = inputs.vectors.numpy(), []
+        for index, table in zip(indexes, words, strict=True):
+            codes.append(index.search(residual, 1)[1][:, 0])
+            residual = residual - table[codes[-1]]
+        return Outputs(np.stack(codes, axis=1))
+
+    return run
 
 
 VECTOR_QUANTIZE = Contender(
@@ -171,7 +199,9 @@ FAISS = Contender(
     device="cpu",
     implementations={
         "search": Implementation(prepare=_faiss("IndexFlatL2")),
+        "cosine": Implementation(prepare=_faiss_cosine),
         "inner": Implementation(prepare=_faiss("IndexFlatIP")),
+        "residual": Implementation(prepare=_faiss_residual),
     },
 )
 SCIKIT_LEARN = Contender(

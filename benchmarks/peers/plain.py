@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from torch.distributions import Normal
+from torch.nn.functional import normalize
 
 from benchmarks.peers.cases import Case, Inputs
 from benchmarks.peers.contender import Contender, Implementation, Outputs, Run
@@ -33,12 +34,23 @@ def _argmin_in_chunks(rows: Tensor, words: Tensor, bias: Tensor) -> Tensor:
     return torch.cat([torch.addmm(bias, part, words.T).argmin(dim=1) for part in parts])
 
 
-def _addmm_euclidean(case: Case, inputs: Inputs) -> Run:
-    words = inputs.codebooks[0]
+def _nearest_in_chunks(rows: Tensor, words: Tensor) -> Tensor:
+    return _argmin_in_chunks(rows, -2 * words, words.square().sum(dim=1))
 
+
+def _addmm_euclidean(case: Case, inputs: Inputs) -> Run:
     @torch.inference_mode()
     def run() -> Outputs:
-        return Outputs(_argmin_in_chunks(inputs.vectors, -2 * words, words.square().sum(dim=1)))
+        return Outputs(_nearest_in_chunks(inputs.vectors, inputs.codebooks[0]))
+
+    return run
+
+
+def _addmm_cosine(case: Case, inputs: Inputs) -> Run:
+    @torch.inference_mode()
+    def run() -> Outputs:
+        words = normalize(inputs.codebooks[0])
+        return Outputs(_argmin_in_chunks(normalize(inputs.vectors), -words, words.new_zeros(len(words))))
 
     return run
 
@@ -49,6 +61,18 @@ def _addmm_inner(case: Case, inputs: Inputs) -> Run:
     @torch.inference_mode()
     def run() -> Outputs:
         return Outputs(_argmin_in_chunks(inputs.vectors, -words, words.new_zeros(len(words))))
+
+    return run
+
+
+def _addmm_residual(case: Case, inputs: Inputs) -> Run:
+    @torch.inference_mode()
+    def run() -> Outputs:
+        residual, codes = inputs.vectors, []
+        for words in inputs.codebooks:
+            codes.append(_nearest_in_chunks(residual, words))
+            residual = residual - words[codes[-1]]
+        return Outputs(torch.stack(codes, dim=1))
 
     return run
 
@@ -105,7 +129,9 @@ ADDMM = Contender(
     package="torch",
     implementations={
         "search": Implementation(prepare=_addmm_euclidean),
+        "cosine": Implementation(prepare=_addmm_cosine),
         "inner": Implementation(prepare=_addmm_inner),
+        "residual": Implementation(prepare=_addmm_residual),
         "gq": Implementation(prepare=_addmm_gaussian),
     },
 )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from benchmarks.peers.cases import Case
+from benchmarks.peers.cases import SEARCHES, Case
 from vqbench.ops.precision import true_float32
 
 __all__ = ["Rates", "Work", "floor_seconds", "measure_rates", "work_of"]
@@ -52,7 +52,7 @@ def work_of(case: Case) -> Work:
     table = 4 * case.stages * case.codewords * case.dim
     pairs = case.rows * case.codewords * case.stages
     inner = 2 * case.dim if case.operation == "gq" else case.dim
-    streams = {"search": 1, "inner": 1, "gq": 3}.get(case.operation, 2)  # vectors and value, GQ's log variances
+    streams = 1 if case.operation in SEARCHES else 3 if case.operation == "gq" else 2  # vectors, value, log variances
     flops = 2.0 * pairs * inner
     if case.training:
         streams += 2  # gradients read and written

@@ -32,6 +32,9 @@ CPU = torch.device("cpu")
 SEARCH = Case(operation="search", rows=64, dim=6, codewords=50)
 CASES = {
     "search": SEARCH,
+    "cosine": replace(SEARCH, operation="cosine"),
+    "inner": replace(SEARCH, operation="inner"),
+    "residual": replace(SEARCH, operation="residual", stages=3),
     "vq": replace(SEARCH, operation="vq"),
     "vq training": replace(SEARCH, operation="vq", training=True),
     "gq": replace(SEARCH, operation="gq"),
@@ -62,7 +65,7 @@ def test_our_codes_are_those_of_float64_and_a_wrong_one_is_seen(case: Case) -> N
 
 @pytest.mark.parametrize(
     ("contender", "case"),
-    [(CDIST, SEARCH), (ADDMM, SEARCH), (ADDMM, replace(SEARCH, operation="inner")), (ADDMM, CASES["gq"])],
+    [(CDIST, SEARCH), *((ADDMM, CASES[name]) for name in ("search", "cosine", "inner", "residual", "gq"))],
     ids=lambda value: value.name if isinstance(value, Contender) else value.operation,
 )
 def test_the_plain_ways_find_the_codes_of_float64(contender: Contender, case: Case) -> None:

@@ -132,7 +132,7 @@ def tokenizer_file_of(folder, step):
 
 
 class TestDamage:
-    @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(data=st.data())
     def test_any_truncated_or_flipped_file_is_refused(self, originals, tmp_path, data):
         content = bytearray(tokenizer_file(originals / "finished").read_bytes())

@@ -31,7 +31,7 @@ def seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     n=st.integers(1, 9),
     k=st.integers(1, 40),
@@ -49,7 +49,7 @@ def test_the_nearest_codeword_is_that_of_float64(
     assert torch.equal(nearest_codeword(vectors, codebook), euclidean(vectors, codebook).argmin(dim=1))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     n=st.integers(1, 9),
     k=st.integers(1, 40),

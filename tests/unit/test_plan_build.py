@@ -202,7 +202,7 @@ def test_a_filter_that_selects_nothing_is_a_usage_error(only):
         plan(only)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.permutations([FSQ, VQ, TWO_LEVELS, gq()]), st.integers(1, 4))
 def test_ids_depend_neither_on_order_nor_on_company(quantizers, count):
     alone = {q["name"]: plan(quantizers=[q]).cells[0].id for q in quantizers}

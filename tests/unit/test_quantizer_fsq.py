@@ -20,7 +20,7 @@ def latent(*values: float) -> torch.Tensor:
     return torch.tensor(values).reshape(1, -1, 1, 1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(levels=levels_of_channels, data=st.data(), most=st.booleans())
 def test_codes_are_mixed_radix_numbers(levels: list[int], data: st.DataObject, most: bool) -> None:
     order = "first-most" if most else "first-least"
@@ -33,7 +33,7 @@ def test_codes_are_mixed_radix_numbers(levels: list[int], data: st.DataObject, m
     torch.testing.assert_close(value, torch.tensor(expected))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(levels=levels_of_channels, seed=st.integers(0, 2**32), most=st.booleans(), bound=st.sampled_from(BOUNDS))
 def test_values_decode_from_their_codes_bit_for_bit(levels: list[int], seed: int, most: bool, bound: str) -> None:
     fsq = FSQ(levels, bound=bound, index_order="first-most" if most else "first-least").eval()

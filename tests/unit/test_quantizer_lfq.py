@@ -34,7 +34,7 @@ def test_zero_is_minus() -> None:
     assert out.value.flatten().tolist() == [-1.0, -1.0, 1.0]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     sizes=st.lists(st.integers(1, 62), min_size=1, max_size=4),
     order=st.sampled_from(["msb-first", "lsb-first"]),

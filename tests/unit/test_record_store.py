@@ -22,7 +22,7 @@ def test_a_record_survives_the_way_to_disk_and_back(tmp_path):
     assert read_records(folder.path) == ([record], [])
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.floats(allow_nan=False, allow_infinity=False), st.integers(0, 1 << 40), st.text(max_size=40))
 def test_numbers_and_texts_come_back_as_they_were(value, n, reason):
     number = MetricRecord(value=value, n=n, unit="dB", better="higher", board="quality", reason=reason)

@@ -18,6 +18,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from vqbench.ops.vectors import VECTOR, first_of, low_codes, low_lanes, lower_4, lower_8, smallest
+
 __all__ = ["FUSED_WIDTH", "pick_from_panels", "pick_from_scores"]
 
 Floats = NDArray[np.float32]
@@ -35,49 +37,6 @@ _Function = TypeVar("_Function", bound=Callable[..., object])
 def _compile(**options: object) -> Callable[[_Function], _Function]:
     decorator: Callable[[_Function], _Function] = numba.njit(nogil=True, fastmath=_FAST, **options)
     return decorator
-
-
-@_compile(inline="always")
-def _lower_4(x: Floats, p: Floats, q: Floats, bias: Floats, more: Floats, low: Floats) -> None:
-    x0, x1, x2, x3 = x[0], x[1], x[2], x[3]
-    p0, p1, p2, p3 = p[0], p[1], p[2], p[3]
-    q0, q1, q2, q3 = q[0], q[1], q[2], q[3]
-    for lane in range(len(low)):
-        s = bias[lane] + x0 * p0[lane] + x1 * p1[lane] + x2 * p2[lane] + x3 * p3[lane]
-        t = more[lane] + x0 * q0[lane] + x1 * q1[lane] + x2 * q2[lane] + x3 * q3[lane]
-        low[lane] = min(low[lane], min(s, t))
-
-
-@_compile(inline="always")
-def _lower_8(x: Floats, p: Floats, q: Floats, bias: Floats, more: Floats, low: Floats) -> None:
-    x0, x1, x2, x3, x4, x5, x6, x7 = x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7]
-    p0, p1, p2, p3, p4, p5, p6, p7 = p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7]
-    q0, q1, q2, q3, q4, q5, q6, q7 = q[0], q[1], q[2], q[3], q[4], q[5], q[6], q[7]
-    for lane in range(len(low)):
-        s = bias[lane] + x0 * p0[lane] + x1 * p1[lane] + x2 * p2[lane] + x3 * p3[lane]
-        s = s + x4 * p4[lane] + x5 * p5[lane] + x6 * p6[lane] + x7 * p7[lane]
-        t = more[lane] + x0 * q0[lane] + x1 * q1[lane] + x2 * q2[lane] + x3 * q3[lane]
-        t = t + x4 * q4[lane] + x5 * q5[lane] + x6 * q6[lane] + x7 * q7[lane]
-        low[lane] = min(low[lane], min(s, t))
-
-
-@_compile(inline="always")
-def _smallest(values: Floats) -> np.float32:
-    smallest: np.float32 = values[0]
-    for value in values:
-        smallest = min(smallest, value)
-    return smallest
-
-
-@_compile(inline="always")
-def _low_lanes(low: Floats, limit: np.float32) -> tuple[np.int32, np.int32]:
-    """The first and the last lane whose smallest score is not above the limit."""
-    first, last = np.int32(len(low)), np.int32(-1)
-    for lane in range(len(low)):
-        here = np.int32(lane)
-        first = min(first, here if low[lane] <= limit else np.int32(len(low)))
-        last = max(last, here if low[lane] <= limit else np.int32(-1))
-    return first, last
 
 
 @_compile(inline="always")
@@ -106,9 +65,11 @@ def pick_from_panels(
     """Score all pairs of few columns and pick, without ever storing a score.
 
     Args:
-        rows: ``(N, W)`` with W 4 or 8.
-        panels: ``(B, W, L)``, the codewords dealt to L lanes, B even; ``panel_bias``: ``(B, L)``, inf where none is.
-        lane_codes: ``(L, W, B)``, the same by lane; ``lane_bias``: ``(L, B)``.
+        rows: ``(N, W)`` with W 4 or 8, like all arrays contiguous.
+        panels: ``(B, W, L)``, the codewords dealt to L lanes (a multiple of 16), B even.
+        panel_bias: ``(B, L)``, inf where no codeword is.
+        lane_codes: ``(L, W, C)``, the same by lane; C is a multiple of 16 and at least B.
+        lane_bias: ``(L, C)``, inf where no codeword is.
         longest: length of the longest codeword; ``largest_bias``: the largest absolute bias.
         error: of a float32 score relative to |row| |code| + |bias|; ``operand_error``: the part of it that float64 does
             not remove.
@@ -118,36 +79,35 @@ def pick_from_panels(
             zeros with biases of zero has exact scores, one with infinity or NaN none: neither is open.
     """
     blocks, width, lanes = panels.shape
-    low, line = np.empty((height, lanes), np.float32), np.empty(blocks, np.float32)
+    low = np.empty((height, lanes), np.float32)
     for start in range(0, len(rows), height):
         stop = min(start + height, len(rows))
         low[:] = np.inf
         for block in range(0, blocks, 2):
-            p, q, bias, more = panels[block], panels[block + 1], panel_bias[block], panel_bias[block + 1]
-            for row in range(start, stop):
-                if width == 4:
-                    _lower_4(rows[row], p, q, bias, more, low[row - start])
-                else:
-                    _lower_8(rows[row], p, q, bias, more, low[row - start])
+            pair, constants = panels[block : block + 2], panel_bias[block : block + 2]
+            if width == 4:
+                lower_4(rows[start:stop], pair, constants, low)
+            else:
+                lower_8(rows[start:stop], pair, constants, low)
         for row in range(start, stop):
             square = 0.0
             for column in range(width):
                 square += np.float64(rows[row, column]) * np.float64(rows[row, column])
             reach = np.sqrt(square) * longest + largest_bias
             lane_low = low[row - start]
-            limit = np.float32(_smallest(lane_low) + 2 * error * reach)
+            limit = np.float32(smallest(lane_low) + 2 * error * reach)
             best, second, winner = np.inf, np.inf, 0
-            first, last = _low_lanes(lane_low, limit)
-            for lane in range(first, last + 1):
-                if lane_low[lane] <= limit:
+            for first_lane in range(0, lanes, VECTOR):
+                lanes_left = low_lanes(lane_low, first_lane, limit)
+                while lanes_left:
+                    lane = first_lane + first_of(lanes_left)
+                    lanes_left &= lanes_left - 1
                     codes, biases = lane_codes[lane], lane_bias[lane]
-                    for block in range(blocks):
-                        line[block] = biases[block]
-                    for column in range(width):
-                        for block in range(blocks):
-                            line[block] += rows[row, column] * codes[column, block]
-                    for block in range(blocks):
-                        if line[block] <= limit:
+                    for first_block in range(0, len(biases), VECTOR):
+                        blocks_left = low_codes(rows[row], codes, biases, first_block, limit)
+                        while blocks_left:
+                            block = first_block + first_of(blocks_left)
+                            blocks_left &= blocks_left - 1
                             score = np.float64(biases[block])
                             for column in range(width):
                                 score += np.float64(rows[row, column]) * np.float64(codes[column, block])
@@ -196,11 +156,13 @@ def pick_from_scores(
                 low[lane] = min(low[lane], min(line[start + lane], line[start + lanes + lane]))
         for column in range(whole, width):
             low[column % lanes] = min(low[column % lanes], line[column])
-        least = min(np.float64(_smallest(low)), best[row])
+        least = min(np.float64(smallest(low)), best[row])
         limit = np.float32(least + doubt[row] + relative * abs(least))
-        first_lane, last_lane = _low_lanes(low, limit)
-        for lane in range(first_lane, last_lane + 1):
-            if low[lane] <= limit:
+        for first_lane in range(0, lanes, VECTOR):
+            lanes_left = low_lanes(low, first_lane, limit)
+            while lanes_left:
+                lane = first_lane + first_of(lanes_left)
+                lanes_left &= lanes_left - 1
                 for column in range(lane, width, lanes):
                     if line[column] <= limit:
                         looks += 1

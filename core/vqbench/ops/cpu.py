@@ -23,6 +23,7 @@ TILE_ROWS, TILE_COLUMNS = 2048, 1024  # 8 MB of scores
 TILE_NUMBERS = 1 << 21  # of scores, or of rows
 PART = 128  # rows that are worth a thread
 PANEL_ROWS, LANES = 64, 64
+FILL = 16  # what a lane holds is a multiple of this many codewords
 HALF_WIDTH = 48  # columns from which bfloat16 pays
 HALF_LOOKS = 1 / 64  # part of the codewords that may be looked at again before bfloat16 is given up
 
@@ -65,16 +66,17 @@ class Found:
 def few_columns(search: AffineSearch, nearest: Tensor, is_open: Tensor) -> None:
     """Fill in ``nearest`` and ``is_open``; no score is ever stored."""
     width = FUSED_WIDTH // 2 if search.width <= FUSED_WIDTH // 2 else FUSED_WIDTH
-    lanes = LANES if len(search.codes) <= 1 << 14 else 4 * LANES  # what a lane holds is searched again
-    blocks = 2 * -(-len(search.codes) // (2 * lanes))
-    missing = blocks * lanes - len(search.codes)
-    dealt = pad(search.codes, (0, width - search.width, 0, missing)).view(blocks, lanes, width)
-    dealt_bias = pad(search.bias, (0, missing), value=torch.inf).view(blocks, lanes)
+    blocks = 2 * -(-len(search.codes) // (2 * LANES))
+    missing = blocks * LANES - len(search.codes)
+    dealt = pad(search.codes, (0, width - search.width, 0, missing)).view(blocks, LANES, width)
+    dealt_bias = pad(search.bias, (0, missing), value=torch.inf).view(blocks, LANES)
     by_block = dealt.transpose(1, 2).contiguous().numpy(), dealt_bias.numpy()
-    by_lane = dealt.permute(1, 2, 0).contiguous().numpy(), dealt_bias.T.contiguous().numpy()
+    spare = -blocks % FILL
+    lane_codes, lane_bias = pad(dealt.permute(1, 2, 0), (0, spare)), pad(dealt_bias.T, (0, spare), value=torch.inf)
+    by_lane = lane_codes.contiguous().numpy(), lane_bias.contiguous().numpy()
 
     bounds = search.longest, search.largest_bias, search.error, OPERAND_ERROR
-    rows = pad(search.rows, (0, width - search.width)).numpy()
+    rows = (pad(search.rows, (0, width - search.width)) if width > search.width else search.rows).numpy()
     index, open_ones = nearest.numpy(), is_open.numpy()
 
     def work(here: slice) -> None:

@@ -68,16 +68,19 @@ class Euclidean(Score):
         origin, scale, words = frame.origin, frame.scale, frame.words(codebook)
         half_squares = _by_parts(lambda part: part.square_().sum(dim=1).div_(2), words)
         limit = LONGEST_ROW * max(math.sqrt(2 * float(half_squares.max())), 1.0)
+        moved, opposite = bool(origin.any()), -words
 
         def nearest(vectors: Tensor) -> Tensor:
-            rows = torch.sub(origin, vectors, out=torch.empty_like(vectors, memory_format=torch.contiguous_format))
+            rows = vectors
+            if moved:
+                rows = torch.sub(rows, origin, out=torch.empty_like(rows, memory_format=torch.contiguous_format))
             if scale != 1:
-                rows /= scale
+                rows = rows / scale
             if not _largest(rows) <= limit / math.sqrt(rows.shape[1]):  # NaN also comes here
-                exact = (origin.double() - vectors.double()) / scale
+                exact = (vectors.double() - origin.double()) / scale
                 lengths = torch.linalg.vector_norm(exact, dim=1, keepdim=True)
                 rows = exact.mul_((limit / lengths).clamp_(max=1.0)).float()
-            return argmin_affine(rows, words, half_squares, self._exact(codebook, vectors))
+            return argmin_affine(rows, opposite, half_squares, self._exact(codebook, vectors))
 
         return nearest
 

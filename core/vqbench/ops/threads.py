@@ -1,56 +1,64 @@
-"""A few threads that share out the rows of a search."""
+"""The rows of a search shared out among the threads that torch computes with."""
 
 from __future__ import annotations
 
-import os
-import threading
+import ctypes
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
 __all__ = ["share_out"]
 
-_pool: ThreadPoolExecutor | None = None
-_workers = 0
-_lock = threading.Lock()
+SLICES = 8
+"""Per thread, for whoever is free: another process may hold up some threads."""
+
+_Callback = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
 def share_out(work: Callable[[slice], None], count: int, *, part: int) -> None:
     """Call ``work`` on slices that make up ``range(count)``, on as many threads as torch may use.
 
+    The threads are those of torch's own OpenMP: between two of torch's operations they spin for milliseconds, and any
+    others would have to share the processors with them. Where torch has no such threads the caller does all.
+
     Args:
-        work: compiled code, which does not hold Python's lock. It must not use torch: its OpenMP would start threads for
-            each of these, find more threads than processors, and from then on put all of them to sleep between
-            operations, those of the training too.
+        work: compiled code that does not hold Python's lock.
         count: number of items.
         part: items of which a slice has a multiple, but for the last one.
+
+    Raises:
+        Exception: the first one that ``work`` raised.
     """
     threads = min(torch.get_num_threads(), -(-count // part))
-    if threads < 2:
+    if threads < 2 or _parallel is None:
         return work(slice(0, count))
-    # two slices a thread: one that another process holds up does not hold up all
-    size = max(count // (2 * threads) // part, 1) * part
-    pool = _threads(torch.get_num_threads())
-    for done in [pool.submit(work, slice(start, min(start + size, count))) for start in range(0, count, size)]:
-        done.result()
+    size = max(count // (SLICES * threads) // part, 1) * part
+    slices = iter([slice(start, min(start + size, count)) for start in range(0, count, size)])
+    errors: list[BaseException] = []
+
+    def drain(_: object) -> None:
+        try:
+            for here in slices:
+                work(here)
+        except BaseException as error:
+            errors.append(error)
+
+    _parallel(_Callback(drain), None, torch.get_num_threads(), 0)
+    if errors:
+        raise errors[0]
     return None
 
 
-def _threads(number: int) -> ThreadPoolExecutor:
-    global _pool, _workers
-    with _lock:
-        if _pool is None or _workers != number:
-            if _pool is not None:
-                _pool.shutdown(wait=False)
-            _pool, _workers = ThreadPoolExecutor(number, "vqbench-search"), number
-        return _pool
+def _find_parallel() -> Callable[[object, None, int, int], None] | None:
+    """OpenMP's call that runs a function once on each thread of a team; torch has loaded it for all to see."""
+    if not torch.backends.openmp.is_available():  # type: ignore[no-untyped-call]
+        return None
+    try:
+        function = ctypes.CDLL(None).GOMP_parallel
+    except (AttributeError, OSError, TypeError):  # an OpenMP without GNU's names; Windows has no such library
+        return None
+    function.argtypes, function.restype = (_Callback, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint), None
+    return function
 
 
-def _forget() -> None:
-    """A forked process has none of its parent's threads."""
-    global _pool, _lock
-    _pool, _lock = None, threading.Lock()
-
-
-os.register_at_fork(after_in_child=_forget)
+_parallel = _find_parallel()
