@@ -13,6 +13,7 @@ from torch import Tensor
 
 from vqbench.interfaces import Quantized, Quantizer, straight_through
 from vqbench_plugins.quantizers.checks import check_fsq
+from vqbench_plugins.quantizers.fusion import fused
 
 __all__ = ["FSQ"]
 
@@ -95,15 +96,18 @@ class FSQ(Quantizer):
         return torch.tanh(latents + self._shift).mul(self._half).sub_(self._offset)
 
     def forward(self, latents: Tensor) -> Quantized:
+        value, codes = self._quantize(latents)
+        return Quantized(value=value, codes=codes)
+
+    @fused
+    def _quantize(self, latents: Tensor) -> tuple[Tensor, Tensor]:
         bounded = self.bounded(latents)
         levels = bounded.detach()
         digits = (levels + 0.5).floor_() if self._symmetric else levels.round().add_(self._unit)  # float32 integers
         weighted = digits.to(self._weights.dtype) * self._weights
         codes = torch.unflatten(weighted, 1, (-1, len(self.levels))).sum(dim=2).long()
         value = self._value(digits)
-        return Quantized(
-            value=straight_through(bounded, value, 1 / self._unit) if self.training else value, codes=codes
-        )
+        return (straight_through(bounded, value, 1 / self._unit) if self.training else value), codes
 
     def decode(self, codes: Tensor) -> Tensor:
         digits = codes.repeat_interleave(len(self.levels), dim=1) // self._basis % self._levels
