@@ -12,6 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from vqbench_plugins.quantizers.entropy import (
+    BLOCK,
+    CodeEntropy,
+    EntropyReduction,
+    LogGuard,
+    mean_code_probabilities,
+)
+
 
 def draw(positions: int, bits: int, seed: int = 0, scale: float = 1.0) -> Tensor:
     return torch.randn(positions, bits, generator=torch.Generator().manual_seed(seed)) * scale
