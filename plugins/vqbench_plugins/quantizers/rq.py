@@ -16,6 +16,7 @@ from vqbench.ops import nearest_residual
 from vqbench_plugins.quantizers.codebook import initial_words
 from vqbench_plugins.quantizers.codebook_checks import check_averages
 from vqbench_plugins.quantizers.ema import CountsInit, EMACodebook, RestartRule
+from vqbench_plugins.quantizers.images import few_images
 
 __all__ = ["RQ"]
 
@@ -79,10 +80,11 @@ class RQ(Quantizer):
         )
 
     def forward(self, latents: Tensor) -> Quantized:
-        vectors = latents.movedim(1, -1).contiguous()  # (B, h, w, d)
+        vectors = latents.movedim(1, -1)  # (B, h, w, d)
         if not self.training:
             found = nearest_residual(vectors, [book.words for book in self._books]).movedim(-1, 1).contiguous()
             return Quantized(value=self.decode(found), codes=found)
+        vectors = vectors.contiguous()
         residual, codes, prefixes = vectors.detach(), list[Tensor](), list[Tensor]()
         for book in self._books:
             codes.append(book.search(residual))
@@ -104,7 +106,7 @@ class RQ(Quantizer):
         )
 
     def decode(self, codes: Tensor) -> Tensor:
-        return reduce(torch.add, self._words(codes)).movedim(-1, 1).contiguous()
+        return few_images(lambda part: reduce(torch.add, self._words(part)).movedim(-1, 1), codes, self.code_channels)
 
     def decode_prefixes(self, codes: Tensor) -> list[Tensor]:
         """The values ``(B, dim, h, w)`` of the first 1, 2, … of the tokens ``(B, t, h, w)``, for any t of 1 to T."""

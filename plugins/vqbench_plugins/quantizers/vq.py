@@ -14,6 +14,7 @@ from vqbench_plugins.quantizers.codebook import Codebook, CodebookInit, initial_
 from vqbench_plugins.quantizers.codebook_checks import check_vq
 from vqbench_plugins.quantizers.ema import CountsInit, EMACodebook, RestartRule
 from vqbench_plugins.quantizers.grouping import Grouping, join_groups, split_groups
+from vqbench_plugins.quantizers.images import few_images
 from vqbench_plugins.quantizers.rotation import rotate_onto
 
 __all__ = ["VQ"]
@@ -108,7 +109,10 @@ class VQ(Quantizer):
     def forward(self, latents: Tensor) -> Quantized:
         vectors = split_groups(_map_channels(self.project_in, latents), self.dim, self.grouping)  # (B, T, h, w, d)
         vectors = self._books[0].on_sphere(vectors)
-        parts = vectors.detach().contiguous().chunk(len(self._books), dim=1)  # one per codebook
+        found = (
+            vectors.detach().contiguous() if self.training else vectors
+        )  # a search alone copies a few rows at a time
+        parts = found.chunk(len(self._books), dim=1)  # one per codebook
         of_parts = [book.search(part) for book, part in zip(self._books, parts, strict=True)]
         codes = torch.cat(of_parts, dim=1)
         if not self.training:
@@ -129,7 +133,7 @@ class VQ(Quantizer):
         )
 
     def decode(self, codes: Tensor) -> Tensor:
-        return self._value(self._lookup(codes))
+        return few_images(lambda part: self._value(self._lookup(part)), codes, self.code_channels)
 
     @property
     def _books(self) -> list[Codebook]:
@@ -138,7 +142,8 @@ class VQ(Quantizer):
     def _lookup(self, codes: Tensor) -> Tensor:
         """Codewords ``(B, T, h, w, d)``, which lie in memory as channels do, where latents are."""
         parts = codes.chunk(len(self._books), dim=1)
-        words = torch.cat([book.lookup(part) for book, part in zip(self._books, parts, strict=True)], dim=1)
+        of_parts = [book.lookup(part) for book, part in zip(self._books, parts, strict=True)]
+        words = of_parts[0] if len(of_parts) == 1 else torch.cat(of_parts, dim=1)
         return split_groups(join_groups(words, self.grouping), self.dim, self.grouping)
 
     def _value(self, vectors: Tensor) -> Tensor:
