@@ -27,7 +27,7 @@ from vqbench.worker.environment import choose_device, describe_environment
 EXAMPLES = """
 \b
 Examples, from the root of the repository:
-  python -m benchmarks.peers                               all lines of the goals table, about half an hour on two cores
+  python -m benchmarks.peers                               all lines of the goals table, some ten minutes on two cores
   python -m benchmarks.peers --quick                       small sizes, to see that everything runs
   python -m benchmarks.peers --only 'GQ*' --only '*FSQ*'   some operations
   python -m benchmarks.peers --device cuda --output results/published/ops
