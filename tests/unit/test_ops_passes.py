@@ -155,7 +155,10 @@ def test_a_device_without_the_fused_kernel_says_so_once(monkeypatch: pytest.Monk
     assert torch.equal(argmin(*made), smallest(*made))  # warnings are errors here
 
 
-def test_threads_share_out_every_item_once_and_pass_errors_on() -> None:
+@pytest.mark.parametrize("openmp", [True, False])
+def test_threads_share_out_every_item_once_and_pass_errors_on(openmp: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not openmp:
+        monkeypatch.setattr(threads, "_parallel", None)
     seen: list[int] = []
     lock = threading.Lock()
 
@@ -173,7 +176,6 @@ def test_threads_share_out_every_item_once_and_pass_errors_on() -> None:
     assert sorted(seen) == list(range(1000))
 
 
-@pytest.mark.skipif(threads._parallel is None, reason="torch has no OpenMP threads to share")
 def test_threads_work_side_by_side() -> None:
     together = threading.Barrier(2)  # each waits for the other
     with torch_threads(2):

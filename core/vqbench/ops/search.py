@@ -68,9 +68,19 @@ def _fill(indices: Tensor, score: Score, queries: Sequence[Tensor], codebook: Te
             row += len(here)
             found = nearest(*block)
             if start:  # against the best of the tiles before, which wins ties
-                closer = score.energy(words[found], *block) < score.energy(codebook[here].float(), *block)
-                found = torch.where(closer, found + start, here)
+                found = torch.where(_closer(score, words, found, codebook, here, block), found + start, here)
             here.copy_(found)
+
+
+def _closer(
+    score: Score, words: Tensor, found: Tensor, codebook: Tensor, best: Tensor, queries: Sequence[Tensor]
+) -> Tensor:
+    """Which queries are nearer to ``words[found]`` than to ``codebook[best]``; float64, so a few of them at a time."""
+    size = max(_limit(BLOCK_NUMBERS, codebook) // 8 // codebook.shape[1], 1)
+    parts = zip(*(torch.split(tensor, size) for tensor in (found, best, *queries)), strict=True)
+    return torch.cat(
+        [score.energy(words[one], *part) < score.energy(codebook[other].float(), *part) for one, other, *part in parts]
+    )
 
 
 def scores_of(score: Score, queries: Sequence[Tensor], codewords: Tensor) -> Tensor:

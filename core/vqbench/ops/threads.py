@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Callable
 
 import torch
@@ -19,7 +20,7 @@ def share_out(work: Callable[[slice], None], count: int, *, part: int) -> None:
     """Call ``work`` on slices that make up ``range(count)``, on as many threads as torch may use.
 
     The threads are those of torch's own OpenMP: between two of torch's operations they spin for milliseconds, and any
-    others would have to share the processors with them. Where torch has no such threads the caller does all.
+    others would have to share the processors with them. Where they cannot be had, Python's do it.
 
     Args:
         work: compiled code that does not hold Python's lock.
@@ -30,7 +31,7 @@ def share_out(work: Callable[[slice], None], count: int, *, part: int) -> None:
         Exception: the first one that ``work`` raised.
     """
     threads = min(torch.get_num_threads(), -(-count // part))
-    if threads < 2 or _parallel is None:
+    if threads < 2:
         return work(slice(0, count))
     size = max(count // (SLICES * threads) // part, 1) * part
     slices = iter([slice(start, min(start + size, count)) for start in range(0, count, size)])
@@ -43,7 +44,15 @@ def share_out(work: Callable[[slice], None], count: int, *, part: int) -> None:
         except BaseException as error:
             errors.append(error)
 
-    _parallel(_Callback(drain), None, torch.get_num_threads(), 0)
+    if _parallel is not None:
+        _parallel(_Callback(drain), None, torch.get_num_threads(), 0)
+    else:
+        others = [threading.Thread(target=drain, args=(None,)) for _ in range(threads - 1)]
+        for other in others:
+            other.start()
+        drain(None)
+        for other in others:
+            other.join()
     if errors:
         raise errors[0]
     return None
