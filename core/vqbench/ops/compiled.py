@@ -18,7 +18,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from vqbench.ops.vectors import VECTOR, first_of, low_codes, low_lanes, lower_4, lower_8, smallest
+from vqbench.ops.vectors import VECTOR, first_of, low_codes, low_lanes, lower_4, lower_8, lower_by, number_at, smallest
 
 __all__ = ["FUSED_WIDTH", "pick_from_panels", "pick_from_scores"]
 
@@ -122,7 +122,7 @@ def pick_from_panels(
 
 @_compile(cache=True)
 def pick_from_scores(
-    scores: Floats,
+    scores: Floats | NDArray[np.uint16],
     first: int,
     rows: Floats,
     codes: Floats,
@@ -136,7 +136,7 @@ def pick_from_scores(
     """Pick from a tile of scores, after those of earlier tiles of the same rows; how many codewords were looked at.
 
     Args:
-        scores: ``(R, C)`` of the codewords ``first`` to ``first + C``.
+        scores: ``(R, C)`` of the codewords ``first`` to ``first + C``; float32, or uint16, which are bfloat16.
         rows: ``(R, D)``; ``codes``: ``(C, D)``; ``bias``: ``(C,)``: what the scores were made from, to make them better.
         doubt: ``(R,)``, how far apart two scores of a row must be for their order to be certain, beside the part
             ``relative`` of themselves.
@@ -145,17 +145,15 @@ def pick_from_scores(
     """
     lanes = 64
     width = scores.shape[1]
-    whole = width // (2 * lanes) * (2 * lanes)
+    whole = width // lanes * lanes
     low = np.empty(lanes, np.float32)
     looks = 0
     for row in range(len(scores)):
         line = scores[row]
         low[:] = np.inf
-        for start in range(0, whole, 2 * lanes):
-            for lane in range(lanes):
-                low[lane] = min(low[lane], min(line[start + lane], line[start + lanes + lane]))
+        lower_by(line, whole, low)
         for column in range(whole, width):
-            low[column % lanes] = min(low[column % lanes], line[column])
+            low[column % lanes] = min(low[column % lanes], number_at(line, column))
         least = min(np.float64(smallest(low)), best[row])
         limit = np.float32(least + doubt[row] + relative * abs(least))
         for first_lane in range(0, lanes, VECTOR):
@@ -164,7 +162,7 @@ def pick_from_scores(
                 lane = first_lane + first_of(lanes_left)
                 lanes_left &= lanes_left - 1
                 for column in range(lane, width, lanes):
-                    if line[column] <= limit:
+                    if number_at(line, column) <= limit:
                         looks += 1
                         code = first + column
                         score = _score(rows[row], codes[column], bias[column])

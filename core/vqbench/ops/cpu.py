@@ -51,7 +51,8 @@ class Found:
         self, scores: Tensor, first: int, rows: Tensor, codes: Tensor, bias: Tensor, doubt: Tensor, relative: float
     ) -> int:
         """Go through a tile of scores, see ``pick_from_scores``; how many codewords were looked at."""
-        by_row = [part.numpy() for part in (scores, rows, doubt, self.best, self.second, self.index)]
+        numbers = scores.numpy() if scores.dtype == torch.float32 else scores.view(torch.uint16).numpy()
+        by_row = [numbers, *(part.numpy() for part in (rows, doubt, self.best, self.second, self.index))]
         words, constants = codes.numpy(), bias.numpy()
         looks: list[int] = []  # appending is safe among threads
 
@@ -91,6 +92,7 @@ def many_columns(search: AffineSearch, nearest: Tensor, is_open: Tensor) -> None
     height = max(min(TILE_ROWS, TILE_NUMBERS // max(columns, search.width)), 1)
     halves = Halves(search) if search.width >= HALF_WIDTH and multiplies_bfloat16() else None
     buffer, looks = torch.empty(min(height, len(search.rows)) * columns), 0
+    half_buffer = buffer.view(torch.bfloat16)
     for top in range(0, len(search.rows), height):
         here = slice(top, min(top + height, len(search.rows)))
         rows = search.rows[here]
@@ -101,10 +103,10 @@ def many_columns(search: AffineSearch, nearest: Tensor, is_open: Tensor) -> None
             relative = Halves.RELATIVE
         for tile in search.tiles(columns):
             codes, bias = search.codes[tile], search.bias[tile]
-            scores = buffer[: len(rows) * len(codes)].view(len(rows), len(codes))
+            shape, size = (len(rows), len(codes)), len(rows) * len(codes)
             if halves is None or half_rows is None:
-                torch.addmm(bias, rows, codes.T, out=scores)
+                scores = torch.addmm(bias, rows, codes.T, out=buffer[:size].view(shape))
             else:
-                scores.copy_(half_rows @ halves.codes[tile].T)
+                scores = torch.mm(half_rows, halves.codes[tile].T, out=half_buffer[:size].view(shape))
             looks += found.pick(scores, tile.start, rows, codes, bias, doubt, relative)
         nearest[here], is_open[here] = found.index, undecided(found.second - found.best, reach, OPERAND_ERROR)

@@ -1,8 +1,8 @@
-"""The innermost loops of a search over few columns, written in the compiler's own vectors.
+"""The innermost loops of a search, written in the compiler's own vectors.
 
-Numba has no type for a vector register, and what LLVM makes of the same loops over array elements reads every codeword from
-memory for every row. All arrays are float32 and contiguous, and hold a multiple of :data:`VECTOR` numbers where vectors of
-them are read.
+Numba has no type for a vector register, nor for bfloat16, and what LLVM makes of the same loops over array elements reads
+every codeword from memory for every row. All arrays are float32, where nothing else is said, and contiguous, and hold a
+multiple of :data:`VECTOR` numbers where vectors of them are read.
 
 Numba keeps machine code of ``compiled.py``, which has these loops in it, until that file changes: save it too after a change
 here.
@@ -17,7 +17,7 @@ from llvmlite import binding, ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-__all__ = ["VECTOR", "first_of", "low_codes", "low_lanes", "lower_4", "lower_8", "smallest"]
+__all__ = ["VECTOR", "first_of", "low_codes", "low_lanes", "lower_4", "lower_8", "lower_by", "number_at", "smallest"]
 
 VECTOR = 16 if binding.get_host_cpu_features().get("avx512f") else 8
 """Numbers of a vector; registers of half the size are used in pairs."""
@@ -48,6 +48,23 @@ class _Writer:
 
     def load(self, data: Any, offset: Any) -> Any:
         return self.builder.load(self.pointer(data, offset), align=_BYTES)
+
+    def load_scores(self, kind: Any, data: Any, offset: Any) -> Any:
+        """A vector of an array of float32, or of uint16, which are bfloat16."""
+        if kind.dtype == types.float32:
+            return self.load(data, offset)
+        short = ir.VectorType(ir.IntType(16), VECTOR).as_pointer()
+        halves = self.builder.load(self.builder.bitcast(self.builder.gep(data, [offset]), short), align=2)
+        return self._widened(halves, ir.VectorType(_SHORT, VECTOR), _VECTOR, [16] * VECTOR)
+
+    def load_score(self, kind: Any, data: Any, offset: Any) -> Any:
+        """One number of such an array."""
+        number = self.builder.load(self.builder.gep(data, [offset]))
+        return number if kind.dtype == types.float32 else self._widened(number, _SHORT, _FLOAT, 16)
+
+    def _widened(self, halves: Any, integers: Any, floats: Any, shift: Any) -> Any:
+        wide = self.builder.zext(halves, integers)
+        return self.builder.bitcast(self.builder.shl(wide, ir.Constant(integers, shift)), floats)
 
     def store(self, vector: Any, data: Any, offset: Any) -> None:
         self.builder.store(vector, self.pointer(data, offset), align=_BYTES)
@@ -113,6 +130,40 @@ def _arrays(context: Any, builder: Any, signature: Any, values: Any) -> list[Any
 
 
 lower_4, lower_8 = _lowering(4), _lowering(8)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def lower_by(context: Any, scores: Any, count: Any, low: Any) -> Any:
+    """``lower_by(scores, count, low)``: lower each of the L lanes by the scores l, l + L, l + 2L, … of the first ``count``.
+
+    ``scores``: one-dimensional, float32, or uint16, which are bfloat16; ``count``: a multiple of L; ``low (L,)``.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        scores, count, low = _arrays(context, builder, signature, values)
+        to = _Writer(builder)
+        [lanes] = cgutils.unpack_tuple(builder, low.shape)
+        with cgutils.for_range_slice(builder, _number(0), lanes, _number(VECTOR), intp=_INT) as (lane, _):
+            least = cgutils.alloca_once(builder, _VECTOR)
+            builder.store(to.load(low.data, lane), least)
+            with cgutils.for_range_slice(builder, lane, count, lanes, intp=_INT) as (place, _):
+                here = to.load_scores(signature.args[0], scores.data, place)
+                builder.store(to.smaller(here, builder.load(least)), least)
+            to.store(builder.load(least), low.data, lane)
+        return context.get_dummy_value()
+
+    return types.void(scores, types.intp, low), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def number_at(context: Any, scores: Any, place: Any) -> Any:
+    """``number_at(scores, place)``: one of the scores that ``lower_by`` takes, float32."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        scores, place = _arrays(context, builder, signature, values)
+        return _Writer(builder).load_score(signature.args[0], scores.data, place)
+
+    return types.float32(scores, types.intp), generate
 
 
 @intrinsic  # type: ignore[untyped-decorator]
