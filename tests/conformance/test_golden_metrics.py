@@ -10,14 +10,23 @@ import torch
 
 from vqbench.worker.pixels import evaluation_batch
 from vqbench.worker.usage import CodeUsage, slot_usage
+from vqbench_plugins.metrics.ms_ssim import WEIGHTS, ms_ssim
 from vqbench_plugins.metrics.psnr import PSNR, psnr
 from vqbench_plugins.metrics.ssim import SSIM, ssim
+from vqbench_plugins.metrics.ssim_skimage import SkimageSSIM
 
 
 @pytest.mark.parametrize("name", golden.names("psnr.per_image*"))
 def test_psnr_of_each_image(name: str) -> None:
     case = golden.case(name)
     case.assert_close("psnr", psnr(case.tensor("a"), case.tensor("b"), data_range=case.parameters["data_range"]))
+
+
+@pytest.mark.parametrize("name", golden.names("ms_ssim"))
+def test_ms_ssim(name: str) -> None:
+    case = golden.case(name)
+    assert tuple(case.parameters["weights"]) == WEIGHTS
+    case.assert_close("ms_ssim", ms_ssim(case.tensor("a"), case.tensor("b"), data_range=case.parameters["data_range"]))
 
 
 @pytest.mark.parametrize("name", golden.names("psnr.pooled"))
@@ -42,6 +51,9 @@ def test_the_ssim_with_a_uniform_window_is_another_number_than_ours(name: str) -
     case = golden.case(name)
     ours = ssim(case.tensor("a"), case.tensor("b"), data_range=case.parameters["data_range"])
     assert (ours - case.tensor("ssim")).abs().max() > 1e-3
+    metric = SkimageSSIM()
+    metric.update(evaluation_batch(case.tensor("a").float() / 255, case.tensor("b").float() / 255))
+    case.assert_close("ssim", torch.cat(metric._values))
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from vqbench.interfaces import EvaluationBatch, Measurement, PerImageMetric
+from vqbench_plugins.metrics.mse import MSE, mean_squared_error
 
-__all__ = ["PSNR", "psnr"]
+__all__ = ["PSNR", "PSNRFloat", "PSNRPooled", "psnr"]
 
 
 def psnr(originals: Tensor, reconstructions: Tensor, *, data_range: float = 255.0) -> Tensor:
@@ -17,8 +20,7 @@ def psnr(originals: Tensor, reconstructions: Tensor, *, data_range: float = 255.
         originals, reconstructions: ``(B, …)``, integer or floating, on one scale.
         data_range: R, the distance between the darkest and the brightest value.
     """
-    error = (originals.double() - reconstructions.double()).square().flatten(1).mean(1)
-    return 10 * torch.log10(data_range**2 / error)
+    return 10 * torch.log10(data_range**2 / mean_squared_error(originals, reconstructions))
 
 
 class PSNR(PerImageMetric):
@@ -34,3 +36,31 @@ class PSNR(PerImageMetric):
             reason = f"the mean is infinite: {perfect} of {n} images were reconstructed perfectly"
             return Measurement(value=None, n=n, reason=reason)
         return super().compute()
+
+
+class PSNRFloat(PSNR):
+    """The same of reconstructions as they are decoded, neither clamped nor rounded (bsq-vit, the GQ authors)."""
+
+    def per_image(self, batch: EvaluationBatch) -> Tensor:
+        return psnr(batch.originals, batch.reconstructions, data_range=1.0)
+
+
+class PSNRPooled(MSE):
+    """PSNR of the mean squared error of all images together (torchmetrics' default): never above the mean of images' PSNR.
+
+    The ends of the interval are those of the error's, as PSNR.
+    """
+
+    def compute(self) -> Measurement:
+        error = super().compute()
+        if error.value is None:
+            return error
+        if error.value == 0:
+            return Measurement(
+                value=None, n=error.n, reason="PSNR is infinite: every image was reconstructed perfectly"
+            )
+        return Measurement(value=_decibel(error.value), low=_decibel(error.high), high=_decibel(error.low), n=error.n)
+
+
+def _decibel(error: float | None) -> float | None:
+    return None if error is None or error <= 0 else 10 * math.log10(255**2 / error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vqbench.specs import MetricSpec
 
-__all__ = ["L1", "METRICS", "PSNR", "SSIM"]
+__all__ = ["L1", "METRICS", "MSE", "MS_SSIM", "PSNR", "PSNR_FLOAT", "PSNR_POOLED", "SSIM", "SSIM_SKIMAGE"]
 
 _UINT8 = "clamped, rounded to the nearest of 256 levels, RGB"
 
@@ -39,5 +39,57 @@ L1 = MetricSpec(
     protocol=f"mean over images of the mean absolute difference, in steps of 1/255; {_UINT8}",
 )
 
-METRICS = (PSNR, SSIM, L1)
+MSE = MetricSpec(
+    name="mse",
+    target="vqbench_plugins.metrics.mse:MSE",
+    summary="mean squared error",
+    unit="squared grey levels",
+    better="lower",
+    protocol=f"mean over images of the mean squared difference, in steps of 1/255; {_UINT8}",
+)
+
+MS_SSIM = MetricSpec(
+    name="ms_ssim",
+    target="vqbench_plugins.metrics.ms_ssim:MSSSIM",
+    summary="multi-scale structural similarity, images of 161 pixels or more",
+    unit="1",
+    better="higher",
+    protocol=(
+        "Wang 2003: five scales by 2x2 means, weights 0.0448 0.2856 0.3001 0.2363 0.1333, negative factors 0, windows as ssim, "
+        f"data range 255, mean over channels, then images; {_UINT8}"
+    ),
+    paper="Wang, Simoncelli, Bovik, Asilomar 2003",
+)
+
+PSNR_POOLED = MetricSpec(
+    name="psnr_pooled",
+    target="vqbench_plugins.metrics.psnr:PSNRPooled",
+    summary="peak signal-to-noise ratio of the error of all images together",
+    unit="dB",
+    better="higher",
+    protocol=f"10 log10(255^2 / MSE over all images), as torchmetrics' default; {_UINT8}",
+)
+
+PSNR_FLOAT = MetricSpec(
+    name="psnr_float",
+    target="vqbench_plugins.metrics.psnr:PSNRFloat",
+    summary="peak signal-to-noise ratio of what is decoded, neither clamped nor rounded",
+    unit="dB",
+    better="higher",
+    protocol="mean over images of 10 log10(1 / MSE of the image); float32 RGB in [0, 1], reconstructions as decoded",
+)
+
+SSIM_SKIMAGE = MetricSpec(
+    name="ssim_skimage",
+    target="vqbench_plugins.metrics.ssim_skimage:SkimageSSIM",
+    summary="structural similarity by scikit-image's defaults",
+    unit="1",
+    better="higher",
+    protocol=(
+        "skimage.metrics.structural_similarity: uniform window 7x7, valid region, sample covariance, K1 0.01, K2 0.03, "
+        f"data range 255, mean over positions, channels, then images; {_UINT8}"
+    ),
+)
+
+METRICS = (PSNR, SSIM, L1, MSE, MS_SSIM, PSNR_POOLED, PSNR_FLOAT, SSIM_SKIMAGE)
 """All of them."""

@@ -9,7 +9,7 @@ from torch.nn.functional import conv2d
 from vqbench.errors import TensorError
 from vqbench.interfaces import EvaluationBatch, Measurement, PerImageMetric
 
-__all__ = ["SSIM", "WINDOW", "ssim"]
+__all__ = ["SSIM", "WINDOW", "ssim", "ssim_maps"]
 
 WINDOW = 11
 """Side of the Gaussian window in pixels; smaller images have no SSIM."""
@@ -41,16 +41,22 @@ def ssim(originals: Tensor, reconstructions: Tensor, *, data_range: float = 255.
         )
     images = max(1, _CHUNK // originals[0].numel()) if len(originals) else 1
     chunks = zip(torch.split(originals, images), torch.split(reconstructions, images), strict=True)
-    return torch.cat([_ssim_map(x.double(), y.double(), data_range).flatten(1).mean(1) for x, y in chunks])
+    return torch.cat([ssim_maps(x.double(), y.double(), data_range)[0].flatten(1).mean(1) for x, y in chunks])
 
 
-def _ssim_map(x: Tensor, y: Tensor, data_range: float) -> Tensor:
-    """The SSIM at every position, ``(B, C, H - 10, W - 10)``; C1 and C2 as in the paper."""
+def ssim_maps(x: Tensor, y: Tensor, data_range: float) -> tuple[Tensor, Tensor]:
+    """SSIM at every position and its factor of contrast and structure, ``(B, C, H - 10, W - 10)``; C1, C2 as in the paper.
+
+    Args:
+        x, y: floating-point ``(B, C, H, W)``, at least as large as the window.
+        data_range: L.
+    """
     c1, c2 = (_K1 * data_range) ** 2, (_K2 * data_range) ** 2
     mean_x, mean_y, mean_xx, mean_yy, mean_xy = (_gaussian_mean(v) for v in (x, y, x * x, y * y, x * y))
     var_x, var_y, cov = mean_xx - mean_x**2, mean_yy - mean_y**2, mean_xy - mean_x * mean_y
     luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
-    return luminance * (2 * cov + c2) / (var_x + var_y + c2)
+    covariance, variance = 2 * cov + c2, var_x + var_y + c2
+    return luminance * covariance / variance, covariance / variance
 
 
 def _gaussian_mean(images: Tensor) -> Tensor:
@@ -66,6 +72,8 @@ def _gaussian_mean(images: Tensor) -> Tensor:
 class SSIM(PerImageMetric):
     """Mean over images of the SSIM of uint8 RGB with data range 255; null for images smaller than the window."""
 
+    smallest, needs = WINDOW, f"the {WINDOW} x {WINDOW} window"
+
     def __init__(self) -> None:
         super().__init__()
         self._too_small: tuple[int, ...] | None = None
@@ -75,7 +83,7 @@ class SSIM(PerImageMetric):
 
     def update(self, batch: EvaluationBatch) -> None:
         size = tuple(batch.originals_uint8.shape[-2:])
-        if min(size) < WINDOW:
+        if min(size) < self.smallest:
             self._too_small = size
         else:
             super().update(batch)
@@ -83,6 +91,6 @@ class SSIM(PerImageMetric):
     def compute(self) -> Measurement:
         if self._too_small:
             height, width = self._too_small
-            reason = f"images of {height} x {width} pixels are smaller than the {WINDOW} x {WINDOW} window"
+            reason = f"images of {height} x {width} pixels are smaller than {self.needs}"
             return Measurement(value=None, reason=reason)
         return super().compute()
