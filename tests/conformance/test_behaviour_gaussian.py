@@ -63,14 +63,15 @@ def test_the_error_at_the_design_rate_is_that_of_random_coding(dim: int, beta: f
 def test_beta_trades_error_for_use(sigma: float, beta: float, usage: float, entropy: float, variance: float) -> None:
     """Measured once with the published rule, K = 1024, m = 16: codes used by 4096 tokens in per cent, entropy in bits, variance.
 
-    Draws of 4096 tokens differ by 1.5 points in usage, the figures are of one; here the mean of four. The tolerance is two
-    points and half of that scatter again: at sigma 0.8 and beta 0.5 a dense float64 search has 74.0 with this codebook, three
-    other Sobol codebooks and independent normal ones, where the figure is 76.
+    The figures are of one draw of means, and single draws differ by up to four points in usage: one of four must be within
+    two points, and their mean not much farther.
     """
     quantizer = GQ(channels=16, codebook_size=1024, dim=16, beta=beta).eval()
     draws = [quantizer(design_point(4096, 16, sigma, seed)) for seed in range(4)]
     counts = torch.stack([out.codes.flatten().bincount(minlength=1024) for out in draws])
-    assert 100 * float((counts > 0).double().mean()) == pytest.approx(usage, abs=2.75)
+    used = 100 * (counts > 0).double().mean(dim=1)
+    assert float((used - usage).abs().min()) <= 2
+    assert float(used.mean()) == pytest.approx(usage, abs=2.75)
     assert float(torch.special.entr(counts / 4096).sum(dim=1).mean()) / math.log(2) == pytest.approx(entropy, abs=0.1)
     assert float(torch.stack([out.value for out in draws]).var()) == pytest.approx(variance, abs=0.03)
 
