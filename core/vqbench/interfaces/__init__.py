@@ -2,7 +2,7 @@
 
 from vqbench.interfaces.backbone import Backbone
 from vqbench.interfaces.dataset import Dataset, Images
-from vqbench.interfaces.metric import EvaluationBatch, Measurement, Metric, PerImageMetric
+from vqbench.interfaces.metric import EvaluationBatch, EvaluationContext, Measurement, Metric, PerImageMetric
 from vqbench.interfaces.quantizer import (
     Loss,
     ParameterGroup,
@@ -17,6 +17,7 @@ __all__ = [
     "Backbone",
     "Dataset",
     "EvaluationBatch",
+    "EvaluationContext",
     "Images",
     "Loss",
     "Measurement",

@@ -4,12 +4,34 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
-__all__ = ["EvaluationBatch", "Measurement", "Metric", "PerImageMetric"]
+__all__ = ["EvaluationBatch", "EvaluationContext", "Measurement", "Metric", "PerImageMetric"]
+
+Computed = TypeVar("Computed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationContext:
+    """What is known of an evaluation before its first batch.
+
+    Attributes:
+        images: identifies the test images, in order and as preprocessed: equal for equal pixels.
+        count: how many there are.
+        device: where the batches are.
+        cache: a folder for what can be kept from one evaluation to the next; it may not exist yet.
+    """
+
+    images: str
+    count: int
+    device: torch.device
+    cache: Path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +47,14 @@ class EvaluationBatch:
     reconstructions: Tensor
     originals_uint8: Tensor
     reconstructions_uint8: Tensor
+    _shared: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def once(self, key: Hashable, compute: Callable[[], Computed]) -> Computed:
+        """What ``compute`` gives, computed by the first metric that asks for ``key`` and shared by all of this batch."""
+        if key not in self._shared:
+            self._shared[key] = compute()
+        shared: Computed = self._shared[key]
+        return shared
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +62,9 @@ class Measurement:
     """A measured number with its 95 % interval.
 
     ``value`` is None, with a ``reason``, where it could not be measured. ``low`` and ``high`` are None where no interval is
-    defined. ``n`` is the number of independent things it was measured on.
+    defined. ``n`` is the number of independent things it was measured on. ``unavailable`` says that what it lacked may come
+    later (weights, say): a later run asks again. ``caution`` says why to distrust a value that is
+    there; boards flag it. ``details`` are what the record keeps of how it was measured (library, weights), by name.
     """
 
     value: float | None
@@ -40,10 +72,21 @@ class Measurement:
     high: float | None = None
     n: int = 0
     reason: str | None = None
+    unavailable: bool = False
+    caution: str | None = None
+    details: Mapping[str, str] = field(default_factory=dict)
 
 
 class Metric(ABC):
     """Accumulates over the whole test set, then computes one number."""
+
+    def prepare(self, context: EvaluationContext) -> None:  # noqa: B027 (a metric need not)
+        """Called once, before the first batch; by default there is nothing to do.
+
+        Raises:
+            UnavailableError: something the metric needs is not here: its number is null with this reason, and it is given
+                no batch.
+        """
 
     @abstractmethod
     def update(self, batch: EvaluationBatch) -> None:
@@ -52,6 +95,10 @@ class Metric(ABC):
     @abstractmethod
     def compute(self) -> Measurement:
         """The number over everything taken in."""
+
+    def values(self) -> Tensor | None:
+        """One value per image, float64 ``(N,)`` in the order of the images; None where the metric has none."""
+        return None
 
 
 class PerImageMetric(Metric):
@@ -66,6 +113,9 @@ class PerImageMetric(Metric):
 
     def update(self, batch: EvaluationBatch) -> None:
         self._values.append(self.per_image(batch).detach().double().cpu())
+
+    def values(self) -> Tensor | None:
+        return torch.cat(self._values) if self._values else None
 
     def compute(self) -> Measurement:
         if not self._values:

@@ -50,7 +50,9 @@ class MetricRecord(_Strict):
     """One measured number; ``value`` is null, with a ``reason``, where it could not be measured.
 
     ``low`` and ``high`` bound the 95 % interval; ``n`` counts what it was measured on; ``protocol`` says which of the
-    definitions of that name it is; ``version`` is that of the metric's author.
+    definitions of that name it is; ``version`` is that of the metric's author. ``unavailable`` marks a null whose cause may go
+    (missing weights): a later run asks again. ``caution`` says why to distrust a value that is there; ``details`` say how it
+    was measured here: library, weights, who provided them.
     """
 
     value: float | None
@@ -63,6 +65,11 @@ class MetricRecord(_Strict):
     protocol: str = Field("", max_length=500)
     version: int = 1
     reason: str | None = Field(None, max_length=2000)
+    unavailable: bool = False
+    caution: str | None = Field(None, max_length=500)
+    details: dict[Annotated[str, Field(max_length=60)], Annotated[str, Field(max_length=500)]] = Field(
+        default_factory=dict, max_length=20
+    )
 
     @model_validator(mode="after")
     def _null_has_a_reason(self) -> MetricRecord:

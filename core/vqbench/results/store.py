@@ -6,6 +6,7 @@
     RESULTS/<suite>/LEADERBOARD.md          what a run prints at its end
     RESULTS/<suite>/reconstructions.png     originals and reconstructions
     RESULTS/<suite>/samples/<cell>.png      the cell's part of that picture
+    RESULTS/<suite>/values/<cell>.safetensors   the metrics' values of each test image
     RESULTS/<suite>/checkpoints/<unit>/     trained weights
     RESULTS/<suite>/logs/<job>.log          what a worker printed
 """
@@ -67,6 +68,10 @@ class ResultsFolder:
         """The picture of a cell's reconstructions."""
         return self.path / "samples" / f"{cell_id}.png"
 
+    def values_path(self, cell_id: str) -> Path:
+        """The values of each test image behind a cell's means."""
+        return self.path / "values" / f"{cell_id}.safetensors"
+
     def prepare(self) -> None:
         """Make the folder, and see that it can be written.
 
@@ -74,8 +79,8 @@ class ResultsFolder:
             ResultsError: it cannot.
         """
         try:
-            for folder in (self.path, self.path / "checkpoints", self.path / "logs", self.path / "samples"):
-                folder.mkdir(parents=True, exist_ok=True)
+            for name in ("checkpoints", "logs", "samples", "values"):
+                (self.path / name).mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
                 pass
         except OSError as error:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vqbench.errors import TensorError
-from vqbench.interfaces import Images, Measurement, Metric
+from vqbench.errors import TensorError, UnavailableError
+from vqbench.interfaces import EvaluationContext, Images, Measurement, Metric
 from vqbench.rate import Bits
 from vqbench.worker.pixels import evaluation_batch
 from vqbench.worker.tokenizer import Tokenizer
@@ -25,10 +25,12 @@ SAMPLE_IMAGES = 4
 class Evaluation:
     """What was measured: image metrics by name, usage by level and slot, and a sample.
 
+    ``values`` holds, for the metrics that have one per image, those: float64 ``(images,)``.
     ``originals`` and ``reconstructions`` are uint8 ``(SAMPLE_IMAGES, 3, H, W)``.
     """
 
     metrics: Mapping[str, Measurement]
+    values: Mapping[str, Tensor]
     code_usage: Sequence[SlotUsage]
     originals: Tensor
     reconstructions: Tensor
@@ -54,6 +56,7 @@ def evaluate(
     images: Batches,
     metrics: Mapping[str, Metric],
     *,
+    context: EvaluationContext | None = None,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
     """Encode and decode every test image in float32 and measure.
@@ -65,12 +68,15 @@ def evaluate(
         tokenizer: on the device of the images.
         images: the test set.
         metrics: by the name their number gets.
+        context: what they are prepared with; None leaves them as they are.
         report: called with (images done, images in all).
 
     Raises:
         TensorError: a reconstruction holds NaN or infinity.
     """
     tokenizer.eval()
+    unavailable = _prepare(metrics, context) if context else {}
+    measuring = {name: metric for name, metric in metrics.items() if name not in unavailable}
     sizes = [quantizer.codebook_sizes for quantizer in tokenizer.quantizers]
     usage = CodeUsage(sizes)
     continuous = any(not slots for slots in sizes)
@@ -94,7 +100,7 @@ def evaluate(
                     hint="Training diverged: lower recipe.lr, or set recipe.gradient_clip.",
                 )
             batch = evaluation_batch(originals, reconstructions.float())
-            for metric in metrics.values():
+            for metric in measuring.values():
                 metric.update(batch)
             sample += [
                 (batch.originals_uint8[i], batch.reconstructions_uint8[i])
@@ -104,12 +110,24 @@ def evaluate(
             done += len(originals)
             report(done, total)
     return Evaluation(
-        metrics={name: metric.compute() for name, metric in metrics.items()},
+        metrics={name: unavailable.get(name) or metric.compute() for name, metric in metrics.items()},
+        values={name: values for name, metric in measuring.items() if (values := metric.values()) is not None},
         code_usage=[] if continuous else usage.compute(),
         originals=torch.stack([original for original, _ in sample]),
         reconstructions=torch.stack([reconstruction for _, reconstruction in sample]),
         images=total,
     )
+
+
+def _prepare(metrics: Mapping[str, Metric], context: EvaluationContext) -> dict[str, Measurement]:
+    """Prepare the metrics; null for each that lacks something."""
+    unavailable = {}
+    for name, metric in metrics.items():
+        try:
+            metric.prepare(context)
+        except UnavailableError as error:
+            unavailable[name] = Measurement(value=None, reason=str(error), unavailable=True)
+    return unavailable
 
 
 def usage_measurements(

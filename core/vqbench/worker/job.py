@@ -11,11 +11,14 @@ from typing import Literal, TypeAlias
 import timm  # noqa: F401  the fork server imports it once for all workers
 import torch
 
+from vqbench.assets import cache_folder
+from vqbench.canonical import content_id
 from vqbench.catalog import Catalog
 from vqbench.errors import PluginError
-from vqbench.interfaces import Measurement, Metric
-from vqbench.plan import Component
+from vqbench.interfaces import EvaluationContext, Measurement, Metric
+from vqbench.plan import Cell, Component
 from vqbench.results import CellRecord, CodeUsageRecord, MetricRecord, ResultsFolder, TrainingRecord
+from vqbench.results.values import write_values
 from vqbench.run.job import CellJob, Job, Progress, TrainJob
 from vqbench.run.skeleton import component_record, record_identity
 from vqbench.specs import MetricSpec
@@ -82,6 +85,7 @@ def _run_cell(
         tokenizer,
         test,
         {name: metric for name, (_, metric) in metrics.items()},
+        context=_evaluation_context(cell, len(test.images), device),
         report=lambda done, total: report(Progress(stage="evaluate", done=done, total=total)),
     )
     report(Progress(stage="time", done=0, total=1))
@@ -98,6 +102,7 @@ def _run_cell(
     numbers |= _records({"parameters": Measurement(value=parameters / 1e6, n=1)}, PARAMETERS, "throughput")
 
     report(Progress(stage="record", done=0, total=1))
+    write_values(folder.values_path(cell.id), {name: v.numpy() for name, v in evaluation.values.items()})
     write_sample(folder.sample_path(cell.id), evaluation.originals, evaluation.reconstructions)
     record = CellRecord(
         **record_identity(cell, suite=job.options.suite),
@@ -119,6 +124,12 @@ def _run_cell(
         seconds=time.monotonic() - began,
     )
     folder.write(record)
+
+
+def _evaluation_context(cell: Cell, images: int, device: torch.device) -> EvaluationContext:
+    unit = cell.unit
+    pixels = {"dataset": unit.dataset.identity, "revision": unit.revision, "size": unit.image_size, "split": "test"}
+    return EvaluationContext(images=content_id(pixels), count=images, device=device, cache=cache_folder())
 
 
 def _build_metric(component: Component, catalog: Catalog) -> tuple[MetricSpec, Metric]:
