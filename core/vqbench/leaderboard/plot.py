@@ -123,8 +123,10 @@ def _points(curve: RateCurve, metric: str) -> list[tuple[float, float, float, fl
 
 def _label(place: Any, group: RateGroup, metric: str, board: RateBoard, rates: set[float]) -> None:
     unit, better = metric_shape(group, metric)
+    several = len({other.protocol for other in board.groups}) > 1
     place.set_title(
-        f"{_text(group.dataset)} {group.image_size}×{group.image_size} · {_text(group.backbone)}",
+        f"{_text(group.dataset)} {group.image_size}×{group.image_size} · {_text(group.backbone)}"
+        + (f"\nprotocol {group.protocol[:8]}" if several else ""),
         fontsize="medium",
         parse_math=False,
     )
