@@ -28,7 +28,7 @@ from vqbench.leaderboard.rate_board import RateBoard
 from vqbench.leaderboard.rate_layout import rate_columns, rate_remarks
 from vqbench.results import CellRecord, ResultsFolder
 
-HOSTILE = "_<b>$\\frac{|`x`\x1b[2J\n=cmd()&\"'*漢"
+HOSTILE = "_<b>$\\frac{$|`x`\x1b[2J\n=cmd()&\"'*漢"
 
 
 def two_curves(**more: object) -> list[CellRecord]:
