@@ -63,8 +63,9 @@ class Measurement:
 
     ``value`` is None, with a ``reason``, where it could not be measured. ``low`` and ``high`` are None where no interval is
     defined. ``n`` is the number of independent things it was measured on. ``unavailable`` says that what it lacked may come
-    later (weights, say): a later run asks again. ``caution`` says why to distrust a value that is
-    there; boards flag it. ``details`` are what the record keeps of how it was measured (library, weights), by name.
+    later (weights, say): a later run asks again. ``caution`` says why to distrust a value that is there; boards flag it.
+    ``details`` are what the record keeps of how it was measured (library, weights), by name. ``samples`` are repeated
+    measurements behind a speed, in its unit.
     """
 
     value: float | None
@@ -75,6 +76,7 @@ class Measurement:
     unavailable: bool = False
     caution: str | None = None
     details: Mapping[str, str] = field(default_factory=dict)
+    samples: tuple[float, ...] = ()
 
 
 class Metric(ABC):

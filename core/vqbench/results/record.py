@@ -52,7 +52,8 @@ class MetricRecord(_Strict):
     ``low`` and ``high`` bound the 95 % interval; ``n`` counts what it was measured on; ``protocol`` says which of the
     definitions of that name it is; ``version`` is that of the metric's author. ``unavailable`` marks a null whose cause may go
     (missing weights): a later run asks again. ``caution`` says why to distrust a value that is there; ``details`` say how it
-    was measured here: library, weights, who provided them.
+    was measured here: library, weights, who provided them. ``samples`` are the repeated measurements behind a speed, in its unit,
+    in the order they were taken.
     """
 
     value: float | None
@@ -70,6 +71,7 @@ class MetricRecord(_Strict):
     details: dict[Annotated[str, Field(max_length=60)], Annotated[str, Field(max_length=500)]] = Field(
         default_factory=dict, max_length=20
     )
+    samples: list[float] = Field(default_factory=list, max_length=1000)
 
     @model_validator(mode="after")
     def _null_has_a_reason(self) -> MetricRecord:
