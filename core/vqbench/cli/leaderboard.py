@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,12 +16,13 @@ from vqbench.cli.selection import DEFAULT_RESULTS
 from vqbench.errors import PluginError, ResultsError, UsageError
 
 if TYPE_CHECKING:
-    from vqbench.leaderboard import Format, Publication
+    from vqbench.leaderboard import Format, Leaderboard, Publication, RateAxis
     from vqbench.results import BrokenRecord, CellRecord
 
 __all__ = ["leaderboard"]
 
 BOARDS = ("quality", "usage", "throughput")
+AXES = ("nominal", "entropy", "actual")
 FORMATS = ("table", "markdown", "csv", "json", "html")
 FORMAT_BY_SUFFIX: dict[str, Format] = {
     ".txt": "table",
@@ -37,7 +39,11 @@ WIDTH_OF_A_FILE = 120
 )
 @click.argument("results", metavar="[DIR]", type=click.Path(path_type=Path), default=DEFAULT_RESULTS)
 @click.option(
-    "--board", type=click.Choice([*BOARDS, "all"]), default="all", show_default=True, help="Which board to show."
+    "--board",
+    type=click.Choice([*BOARDS, "rate", "all"]),
+    default="all",
+    show_default=True,
+    help="Which board to show.",
 )
 @click.option(
     "--format",
@@ -47,6 +53,20 @@ WIDTH_OF_A_FILE = 120
 )
 @json_option
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write to a file instead.")
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.png|svg",
+    help="Draw the rate board: quality over rate.",
+)
+@click.option("--anchor", metavar="LABEL", help="What the rate board compares with: gq, say, for gq-8b, gq-16b, …")
+@click.option(
+    "--rate-axis",
+    type=click.Choice(AXES),
+    default="nominal",
+    show_default=True,
+    help="What the rate board calls rate: nominal bits, entropy of the codes, or size of the entropy-coded codes.",
+)
 @click.option("--sort", metavar="METRIC", help="Rank by this metric where a board has it.")
 @click.option("-q", "--quantizer", "quantizers", multiple=True, metavar="GLOB", help="Only these quantizers.")
 @click.option("-b", "--backbone", "backbones", multiple=True, metavar="GLOB", help="Only these backbones.")
@@ -69,6 +89,9 @@ def leaderboard(
     form: Format | None,
     as_json: bool,
     out: Path | None,
+    plot: Path | None,
+    anchor: str | None,
+    rate_axis: RateAxis,
     sort: str | None,
     quantizers: tuple[str, ...],
     backbones: tuple[str, ...],
@@ -85,18 +108,24 @@ def leaderboard(
     thing are one row, with Student's 95 % interval over the seeds. Published numbers stand apart: other people's
     training, images and metric definitions.
 
+    Methods that were run at several rates (gq-8b, gq-16b, gq-32b) are compared over all of them on the board "rate":
+    Bjøntegaard deltas against one of them, the anchor. --board all shows it where there are any.
+
     \b
     Examples:
       vqbench leaderboard
       vqbench leaderboard results/published --board quality --format markdown --out LEADERBOARD.md
       vqbench leaderboard -q 'gq*' -b unet --sort ssim
       vqbench leaderboard -q 'gq*' -q tokenbridge --with-published
+      vqbench leaderboard --board rate --anchor vqgan --plot rate.png
       vqbench leaderboard --json | jq '.rows[] | {quantizer, rank, psnr: .metrics.psnr.value}'
     """
     if as_json and form not in (None, "json"):
         raise UsageError("--json and --format contradict each other", got=f"--format {form}")
     if form is None:
         form = "json" if as_json else _format_of(out)
+    rate_asked = board == "rate" or plot is not None or anchor is not None or rate_axis != "nominal"
+    _check_rate_options(board, rate_asked, plot, sort)
     published = _published() if with_published else []
     records, broken = _read(results, may_be_empty=with_published)
     for damaged in broken:
@@ -106,6 +135,7 @@ def leaderboard(
     from vqbench.leaderboard import (
         RecordFilter,
         make_leaderboard,
+        make_rate_board,
         render,
         select_groups,
         select_published,
@@ -114,21 +144,52 @@ def leaderboard(
 
     only = RecordFilter(quantizers=quantizers, backbones=backbones, datasets=datasets, seeds=seeds, suites=suites)
     chosen = [name for name in ALL if board in (name, "all")]
+    kept = select_records(records, only, published=published)
     made = make_leaderboard(
-        select_records(records, only, published=published),
+        kept,
         broken,
         boards=chosen if records else (),
         sort=sort,
         published=select_published(published, only),
     )
+    if board in ("rate", "all"):
+        made = replace(made, rate=make_rate_board(kept, axis=rate_axis, anchor=anchor))
+    if rate_asked and made.rate is None:
+        raise UsageError(
+            "No method was run at several rates",
+            expected="several of one protocol, backbone and quantizer whose labels differ in the rate only: gq-8b, gq-16b",
+            hint="docs/cli.md says which labels belong together.",
+        )
     if groups:
         made = select_groups(made, groups)
+    if plot:
+        _plot(made, plot)
     width = WIDTH_OF_A_FILE if out else shutil.get_terminal_size((WIDTH_OF_A_FILE, 24)).columns
     text = render(made, form, width=width)
     if out is None:
         click.echo(text, nl=False)
     else:
         _write(out, text)
+
+
+def _check_rate_options(board: str, rate_asked: bool, plot: Path | None, sort: str | None) -> None:
+    if rate_asked and board not in ("rate", "all"):
+        raise UsageError("--plot, --anchor and --rate-axis are of the rate board", got=f"--board {board}")
+    if board == "rate" and sort is not None:
+        raise UsageError("The rate board is sorted by its own deltas", got=f"--sort {sort}")
+    if plot is not None and plot.suffix.lower() not in (".png", ".svg"):
+        raise UsageError(f"--plot {plot} does not say what to draw", expected="a name that ends in .png or .svg")
+
+
+def _plot(made: Leaderboard, path: Path) -> None:
+    if made.rate is None:
+        raise UsageError("--group leaves nothing to plot", expected="a group of the rate board")
+    from vqbench.leaderboard.plot import plot_rate_board
+
+    try:
+        plot_rate_board(made.rate, path)
+    except ResultsError as error:
+        raise ResultsError(error.what, got=error.got, hint="Choose another --plot FILE.") from error
 
 
 def _format_of(out: Path | None) -> Format:

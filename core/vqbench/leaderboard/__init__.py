@@ -9,6 +9,8 @@ from vqbench.leaderboard.published import (
     PublishedTable,
     read_publication,
 )
+from vqbench.leaderboard.rate_board import RateBoard, make_rate_board
+from vqbench.leaderboard.rate_curves import RateAxis
 from vqbench.leaderboard.render import FORMATS, Format, render
 from vqbench.leaderboard.rows import BOARDS, BoardName, Row, RowMetric, SlotUsage, make_rows
 from vqbench.leaderboard.selection import RecordFilter, select_groups, select_published, select_records
@@ -27,11 +29,14 @@ __all__ = [
     "PublishedRow",
     "PublishedTable",
     "RankedRow",
+    "RateAxis",
+    "RateBoard",
     "RecordFilter",
     "Row",
     "RowMetric",
     "SlotUsage",
     "make_leaderboard",
+    "make_rate_board",
     "make_rows",
     "read_publication",
     "render",

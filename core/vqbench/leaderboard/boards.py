@@ -11,6 +11,7 @@ from vqbench.errors import UsageError, closest
 from vqbench.leaderboard.notation import clean
 from vqbench.leaderboard.published import Publication
 from vqbench.leaderboard.rate import Rate
+from vqbench.leaderboard.rate_board import RateBoard
 from vqbench.leaderboard.rows import BOARDS, BoardName, Row, RowMetric, make_rows, row_keys, unfinished_cells
 from vqbench.leaderboard.variants import variants
 from vqbench.results import BrokenRecord, CellRecord, EnvironmentRecord
@@ -96,13 +97,14 @@ class Board:
 class Leaderboard:
     """Boards, and apart from them what has no numbers: cells by their newest record, and damaged records.
 
-    ``published`` are others' numbers, shown apart and ranked with nothing.
+    ``published`` are others' numbers, shown apart and ranked with nothing. ``rate`` compares methods over several rates.
     """
 
     boards: tuple[Board, ...]
     unfinished: tuple[CellRecord, ...]
     broken: tuple[BrokenRecord, ...]
     published: tuple[Publication, ...] = ()
+    rate: RateBoard | None = None
 
 
 def make_leaderboard(

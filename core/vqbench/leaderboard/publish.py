@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 
 import vqbench
 from vqbench.leaderboard.boards import make_leaderboard
 from vqbench.leaderboard.layout import describe_environment
+from vqbench.leaderboard.rate_board import make_rate_board
 from vqbench.leaderboard.render.markdown import escape, render_markdown
 from vqbench.leaderboard.render.table import render_table
 from vqbench.results import BrokenRecord, CellRecord, ResultsFolder
 from vqbench.results.store import write_atomically
 
-__all__ = ["LEADERBOARD_NAME", "PICTURE_NAME", "write_leaderboard_files"]
+__all__ = ["LEADERBOARD_NAME", "PICTURE_NAME", "PLOT_NAME", "write_leaderboard_files"]
 
 LEADERBOARD_NAME = "LEADERBOARD.md"
 PICTURE_NAME = "reconstructions.png"
+PLOT_NAME = "rate.png"
 
 
 def write_leaderboard_files(
@@ -28,13 +31,20 @@ def write_leaderboard_files(
 ) -> str:
     """Write ``LEADERBOARD.md`` into a suite's folder and return the tables for a terminal ``width`` characters wide.
 
-    The file depends on the records alone (and on whether there is a picture), so writing it again changes nothing.
+    Where methods were run at several rates, ``rate.png`` is drawn beside it. The files depend on the records alone (and on
+    whether there is a picture), so writing them again changes nothing.
 
     Raises:
         ResultsError: the folder cannot be written.
     """
-    leaderboard = make_leaderboard(records, broken)
-    text = render_markdown(leaderboard, title=f"Leaderboard: {folder.path.name}", preface=_preface(folder, records))
+    leaderboard = replace(make_leaderboard(records, broken), rate=make_rate_board(records))
+    preface = _preface(folder, records)
+    if leaderboard.rate:
+        from vqbench.leaderboard.plot import plot_rate_board
+
+        plot_rate_board(leaderboard.rate, folder.path / PLOT_NAME)
+        preface.append(f"![Quality over rate]({PLOT_NAME})")
+    text = render_markdown(leaderboard, title=f"Leaderboard: {folder.path.name}", preface=preface)
     write_atomically(folder.path / LEADERBOARD_NAME, text.encode())
     return render_table(leaderboard, width=width)
 
