@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vqbench.cli.options import json_option
-from vqbench.cli.output import printable
+from vqbench.cli.output import warn
 from vqbench.cli.selection import DEFAULT_RESULTS
 from vqbench.errors import PluginError, ResultsError, UsageError
 
@@ -105,8 +105,9 @@ def leaderboard(
 
     DIR is a results folder or the folder of one suite. Only what may be compared shares a ranking: cells of equal
     bits, dataset, image size and protocol; for throughput, of an equal environment too. Several seeds of the same
-    thing are one row, with Student's 95 % interval over the seeds. Published numbers stand apart: other people's
-    training, images and metric definitions.
+    thing are one row, with Student's 95 % interval over the seeds. Rows share a rank unless they differ
+    significantly: tested over the seeds, or for one seed each over the test images. Published numbers stand apart:
+    other people's training, images and metric definitions.
 
     Methods that were run at several rates (gq-8b, gq-16b, gq-32b) are compared over all of them on the board "rate":
     Bjøntegaard deltas against one of them, the anchor. --board all shows it where there are any.
@@ -129,7 +130,7 @@ def leaderboard(
     published = _published() if with_published else []
     records, broken = _read(results, may_be_empty=with_published)
     for damaged in broken:
-        click.echo(printable(f"vqbench: warning: {damaged.reason}"), err=True)
+        warn(damaged.reason)
 
     from vqbench.leaderboard import BOARDS as ALL
     from vqbench.leaderboard import (
@@ -141,6 +142,7 @@ def leaderboard(
         select_published,
         select_records,
     )
+    from vqbench.results import StoredValues
 
     only = RecordFilter(quantizers=quantizers, backbones=backbones, datasets=datasets, seeds=seeds, suites=suites)
     chosen = [name for name in ALL if board in (name, "all")]
@@ -151,6 +153,7 @@ def leaderboard(
         boards=chosen if records else (),
         sort=sort,
         published=select_published(published, only),
+        values=StoredValues(results, warn=warn),
     )
     if board in ("rate", "all"):
         made = replace(made, rate=make_rate_board(kept, axis=rate_axis, anchor=anchor))
@@ -220,7 +223,7 @@ def _published() -> list[Publication]:
         except PluginError as error:
             if catalog.options.strict:
                 raise
-            click.echo(printable(f"vqbench: warning: {error}"), err=True)
+            warn(str(error))
     return publications
 
 

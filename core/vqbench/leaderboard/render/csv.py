@@ -6,10 +6,11 @@ import csv
 import io
 from typing import Any
 
-from vqbench.leaderboard.boards import Group, Leaderboard, RankedRow
+from vqbench.leaderboard.boards import Group, Leaderboard
 from vqbench.leaderboard.layout import explain_damage, explain_failure
 from vqbench.leaderboard.notation import clean
 from vqbench.leaderboard.published import Publication, PublishedRow, PublishedTable
+from vqbench.leaderboard.ranking import RankedRow
 from vqbench.leaderboard.rate import rate_of
 from vqbench.leaderboard.render.rate import rate_lines
 
@@ -59,7 +60,7 @@ def render_csv(leaderboard: Leaderboard) -> str:
 
 
 def _blank() -> dict[str, Any]:
-    names = "board group rank near_leader quantizer variant backbone dataset image_size bits_per_image bits_per_pixel"
+    names = "board group rank p p_corrected test quantizer variant backbone dataset image_size bits_per_image bits_per_pixel"
     return dict.fromkeys([*names.split(), "environment", "seeds", "status", "cell_ids", "reason"])
 
 
@@ -69,7 +70,9 @@ def _row(ranked: RankedRow, group: Group) -> dict[str, Any]:
         "board": group.board,
         "group": group.id,
         "rank": ranked.rank,
-        "near_leader": ranked.near_leader,
+        "p": ranked.comparison.p if ranked.comparison else None,
+        "p_corrected": ranked.comparison.p_corrected if ranked.comparison else None,
+        "test": ranked.comparison.method if ranked.comparison else None,
         "quantizer": row.quantizer.label,
         "variant": ranked.variant,
         "backbone": row.backbone.label,

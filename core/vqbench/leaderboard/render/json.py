@@ -8,10 +8,11 @@ from dataclasses import asdict
 from typing import Any
 
 import vqbench
-from vqbench.leaderboard.boards import Board, Group, Leaderboard, RankedRow
+from vqbench.leaderboard.boards import Board, Group, Leaderboard
 from vqbench.leaderboard.layout import explain_failure
 from vqbench.leaderboard.notation import clean
 from vqbench.leaderboard.published import Publication, PublishedNumber, PublishedRow, PublishedTable
+from vqbench.leaderboard.ranking import RankedRow
 from vqbench.leaderboard.rate import rate_of
 from vqbench.leaderboard.render.rate import rate_document
 from vqbench.results import CellRecord, ComponentRecord
@@ -84,7 +85,7 @@ def _row(ranked: RankedRow, group: Group) -> dict[str, Any]:
         "board": group.board,
         "group": group.id,
         "rank": ranked.rank,
-        "near_leader": ranked.near_leader,
+        "comparison": _comparison(ranked),
         "cell_ids": list(row.cell_ids),
         "quantizer": row.quantizer.label,
         "variant": ranked.variant,
@@ -108,6 +109,14 @@ def _row(ranked: RankedRow, group: Group) -> dict[str, Any]:
         "recipe": row.recipe,
         "notes": list(row.notes),
     }
+
+
+def _comparison(ranked: RankedRow) -> dict[str, Any] | None:
+    comparison, other = ranked.comparison, ranked.compared_with
+    if comparison is None or other is None:
+        return None
+    derived = {"p_corrected": comparison.p_corrected, "verdict": comparison.verdict}
+    return {"with": list(other.cell_ids), **vars(comparison), **derived}
 
 
 def _component(component: ComponentRecord) -> dict[str, Any]:
