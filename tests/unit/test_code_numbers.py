@@ -128,5 +128,5 @@ def test_dead_slots_are_named():
     alive, dead = Ablation(increase=9.0, dead=False), Ablation(increase=0.0, dead=True)
     assert dead_slots_note({(0, 0): alive}) == []
     assert dead_slots_note({(0, 0): alive, (0, 1): dead, (1, 0): dead, (1, 2): dead}) == [
-        "dead: random codes do not raise the error in level 0 slot 1; level 1 slot 0, 2"
+        "dead: random codes hardly raise the error in level 0 slot 1; level 1 slot 0, 2"
     ]

@@ -225,7 +225,7 @@ def legend(leaderboard: Leaderboard) -> str:
     if any(map(_is_estimated_larger, slots)):
         parts.append(f"({ESTIMATE}n): a larger test set would show n codes or more (Chao's lower bound)")
     if any(slot.dead for slot in slots):
-        parts.append(f"{DEAD}: random codes in that slot do not raise the error, so the decoder makes nothing of it")
+        parts.append(f"{DEAD}: random codes in that slot hardly raise the error, so the decoder makes nothing of it")
     text = "; ".join(parts) + "."
     if methods := {ranked.comparison.method for ranked in rows if ranked.comparison}:
         tests = ", ".join(how for method, how in TESTS.items() if method in methods)
