@@ -222,13 +222,13 @@ def test_estimates_and_dead_slots_are_marked_and_explained() -> None:
     record = make_record(levels=((4, (256,)), (8, (64, 32))), metrics={"code_efficiency": 0.9})
     changes = [{"usage_estimate": 0.75}, {"dead": True}, {"usage_estimate": 0.5, "dead": False}]
     text = render(make_leaderboard([_with_slots(record, *changes)], boards=["usage"]), "table", width=200)
-    assert "l0 128(~192)/256 · l1 32†/64 · l1 16/32" in text
+    assert "l0 128(~192)/256 · l1 32‡/64 · l1 16/32" in text
     assert "(~n): a larger test set would show n codes or more" in text
-    assert "†: random codes in that slot" in text
+    assert "‡: random codes in that slot" in text
     many = make_record(levels=((8, (4,) * 6),), metrics={"code_efficiency": 0.9})
     changes = [{"usage_estimate": 0.5 + slot / 10, "dead": slot < 2} for slot in range(6)]
     text = render(make_leaderboard([_with_slots(many, *changes)], boards=["usage"]), "table", width=200)
-    assert "l0 2(~2–4)/4 in 6 slots, 2 dead†" in text
+    assert "l0 2(~2–4)/4 in 6 slots, 2 dead‡" in text
 
 
 def test_the_rates_stand_side_by_side_with_the_sample_count() -> None:

@@ -33,7 +33,7 @@ TESTS: dict[Method, str] = {
     "Student's t, one seed against several": "Student's t of one seed against several",
     "Welch's t over seeds": "Welch's t over seeds",
 }
-DEAD = "†"
+DEAD = "‡"
 ESTIMATE = "~"
 MOST_SLOTS = 4
 MOST_NAMES = 3
