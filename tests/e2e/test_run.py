@@ -29,6 +29,7 @@ CODED = (
     "tokenbridge",
 )
 CONTINUOUS = ("gaussian_vae", "gaussian_vae-sample")
+STOCHASTIC = ("sq_vae", "sq_vae_2", "rsq_vae")
 ALL_CELLS = {(quantizer, backbone) for quantizer in CODED + CONTINUOUS for backbone in ("unet", "vit")}
 SHORT = ("--set", "recipe.steps=6", "--set", "recipe.warmup_steps=1", "--set", "recipe.batch_size=4")
 SHORT += ("--set", "data.params.train_images=32", "--set", "data.params.test_images=16")
@@ -90,6 +91,9 @@ def test_a_record_carries_what_its_numbers_need(finished):
     results, _ = finished
     for record in records(results / "quickstart").values():
         assert set(record["metrics"]) >= {"psnr", "ssim", "l1", "code_usage", "perplexity", "code_efficiency"}
+        assert set(record["metrics"]) >= {"entropy_bits_per_image", "actual_bits_per_image"}
+        assert ("soft_mi_bits_per_image" in record["metrics"]) == (record["quantizer"]["label"] in STOCHASTIC)
+        assert all(usage["dead"] is not None for usage in record["code_usage"])
         assert set(record["metrics"]) >= {"encode_images_per_second", "decode_images_per_second", "parameters"}
         for metric in record["metrics"].values():
             assert metric["protocol"]

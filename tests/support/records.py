@@ -29,6 +29,7 @@ UNITS: dict[str, tuple[str, str, str]] = {
     "code_usage": ("%", "higher", "usage"),
     "perplexity": ("codes", "higher", "usage"),
     "entropy_bits_per_image": ("bits", "higher", "usage"),
+    "actual_bits_per_image": ("bits", "lower", "usage"),
     "code_efficiency": ("", "higher", "usage"),
     "encode_images_per_second": ("images/s", "higher", "throughput"),
     "decode_images_per_second": ("images/s", "higher", "throughput"),

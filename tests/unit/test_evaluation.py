@@ -11,7 +11,8 @@ from vqbench.errors import TensorError
 from vqbench.leaderboard.picture import compose_picture
 from vqbench.rate import Bits
 from vqbench.worker.build import build_tokenizer
-from vqbench.worker.evaluate import Batches, evaluate, usage_measurements
+from vqbench.worker.code_numbers import usage_measurements
+from vqbench.worker.evaluate import Batches, evaluate
 from vqbench.worker.sample import write_sample
 from vqbench.worker.throughput import measure_throughput, median_interval
 from vqbench.worker.usage import slot_usage

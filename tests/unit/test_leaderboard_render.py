@@ -16,7 +16,7 @@ from records import component, make_record, metric
 from vqbench.leaderboard import FORMATS, Format, Leaderboard, make_leaderboard, render
 from vqbench.leaderboard.layout import heading, text_columns
 from vqbench.leaderboard.render.table import fit
-from vqbench.results import BrokenRecord
+from vqbench.results import BrokenRecord, CellRecord
 
 HOSTILE = "<script>alert(1)</script>|`x`\x1b[2J\n=cmd()&\"'*_b_*"
 
@@ -211,6 +211,40 @@ def test_a_wide_terminal_shows_every_column() -> None:
     text = render(make_leaderboard([record], boards=["usage"]), "table", width=200)
     assert "l0 128/256 · l1 32/64 · l1 16/32" in text
     assert "Not shown" not in text
+
+
+def _with_slots(record: CellRecord, *changes: dict[str, object]) -> CellRecord:
+    slots = [slot.model_copy(update=update) for slot, update in zip(record.code_usage, changes, strict=True)]
+    return record.model_copy(update={"code_usage": slots})
+
+
+def test_estimates_and_dead_slots_are_marked_and_explained() -> None:
+    record = make_record(levels=((4, (256,)), (8, (64, 32))), metrics={"code_efficiency": 0.9})
+    changes = [{"usage_estimate": 0.75}, {"dead": True}, {"usage_estimate": 0.5, "dead": False}]
+    text = render(make_leaderboard([_with_slots(record, *changes)], boards=["usage"]), "table", width=200)
+    assert "l0 128(~192)/256 · l1 32‡/64 · l1 16/32" in text
+    assert "(~n): a larger test set would show n codes or more" in text
+    assert "‡: random codes in that slot" in text
+    many = make_record(levels=((8, (4,) * 6),), metrics={"code_efficiency": 0.9})
+    changes = [{"usage_estimate": 0.5 + slot / 10, "dead": slot < 2} for slot in range(6)]
+    text = render(make_leaderboard([_with_slots(many, *changes)], boards=["usage"]), "table", width=200)
+    assert "l0 2(~2–4)/4 in 6 slots, 2 dead‡" in text
+
+
+def test_the_rates_stand_side_by_side_with_the_sample_count() -> None:
+    metrics = {"code_efficiency": 0.9, "entropy_bits_per_image": 500.0, "actual_bits_per_image": 505.5}
+    made = make_leaderboard([make_record(metrics=metrics)], boards=["usage"])
+    titles = [column.title.split(" ")[0] for column in text_columns(made.boards[0].groups[0])]
+    start = titles.index("nominal_bits_per_image")
+    assert titles[start : start + 3] == [
+        "nominal_bits_per_image",
+        "entropy_bits_per_image",
+        "actual_bits_per_image",
+    ]
+    assert "tokens/slot" in titles
+    text = render(made, "table", width=250)
+    assert "512" in text
+    assert "1536" in text
 
 
 def test_many_slots_are_summarised() -> None:

@@ -286,3 +286,41 @@ class TestSeam:
     def test_parameters_that_do_not_go_together(self, arguments: dict[str, Any], message: str) -> None:
         with pytest.raises(ParameterError, match=message):
             small(**arguments)
+
+
+class TestPosteriorSums:
+    """What evaluation adds up for the mutual information of image and code."""
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [{"variance": kind} for kind in ("I", "II", "III", "IV")] + [{"layers": 3}, {"posterior": "vmf"}],
+        ids=str,
+    )
+    @pytest.mark.parametrize("at_once", [1 << 20, 7 * 5])
+    def test_they_add_up_the_posteriors_of_each_layer(
+        self, arguments: Any, at_once: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(categorical.SCORES_AT_ONCE, "cpu", at_once)
+        quantizer = small(**arguments).eval()
+        latents = random(2, quantizer.latent_channels, 4, 3)
+        codes = quantizer(latents).codes
+        residual, variances = quantizer._split(latents)
+        found = quantizer.posterior_sums(latents, codes)
+        assert [sums.count for sums in found] == [2 * 4 * 3] * quantizer.layers
+        for layer, sums in enumerate(found):
+            codebook = quantizer._codebook(layer)
+            distances = (residual[:, None] - codebook[None, :, :, None, None]).square() / variances[layer][:, None]
+            posterior = (-distances.double().sum(dim=2) / 2).softmax(dim=1)
+            torch.testing.assert_close(sums.probabilities, posterior.sum(dim=(0, 2, 3)), rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(sums.entropy, entropy(posterior.movedim(1, -1)).sum(), rtol=1e-4, atol=1e-5)
+            assert torch.equal(posterior.argmax(dim=1), codes[:, layer])  # the posterior that the codes are taken from
+            residual = residual - codebook[codes[:, layer]].movedim(-1, 1)
+
+    def test_they_leave_codes_and_values_alone(self) -> None:
+        quantizer = small(layers=2).eval()
+        latents = random(2, 3, 4, 4)
+        before = quantizer(latents)
+        quantizer.posterior_sums(latents, before.codes)
+        after = quantizer(latents)
+        assert torch.equal(before.codes, after.codes)
+        assert torch.equal(before.value, after.value)

@@ -156,3 +156,37 @@ def test_many_batches_of_a_huge_codebook_are_merged() -> None:
     counts = torch.cat(batches).unique(return_counts=True)[1]
     assert (measured.tokens, measured.active) == (20 * 4 * 64 * 64, len(counts))
     assert measured.entropy_bits == slot_usage(counts, 2**40).entropy_bits
+
+
+def _estimates(probabilities: torch.Tensor, tokens: int, draws: int = 200) -> tuple[float, float]:
+    """Mean of the codes seen and of the codes estimated."""
+    generator = torch.Generator().manual_seed(0)
+    size = len(probabilities)
+    found = [
+        slot_usage(torch.bincount(torch.multinomial(probabilities, tokens, True, generator=generator)), size)
+        for _ in range(draws)
+    ]
+    estimates = [entry.usage_estimate or 0 for entry in found]
+    return sum(entry.active or 0 for entry in found) / draws, sum(estimates) * size / draws
+
+
+def test_the_estimate_finds_equally_likely_codes_that_a_small_sample_misses() -> None:
+    used = torch.zeros(1024)
+    used[:600] = 1 / 600
+    seen, estimated = _estimates(used, tokens=600)
+    assert seen < 390
+    assert estimated == pytest.approx(600, rel=0.03)
+
+
+def test_the_estimate_stays_below_the_truth_where_codes_are_rare() -> None:
+    zipf = 1 / torch.arange(1.0, 1001)
+    seen, estimated = _estimates(zipf / zipf.sum(), tokens=1000)
+    assert seen * 1.3 < estimated < 1000
+
+
+def test_the_estimate_is_worked_by_hand_and_never_exceeds_the_codebook() -> None:
+    counts = torch.tensor([1, 1, 1, 2, 5])  # N = 10, f1 = 3, f2 = 1
+    assert slot_usage(counts, 100).usage_estimate == pytest.approx((5 + 0.9 * 3 * 2 / 4) / 100)
+    assert slot_usage(counts, 6).usage_estimate == 1.0
+    assert slot_usage(torch.tensor([4, 4]), 8).usage_estimate == 2 / 8
+    assert slot_usage(torch.tensor([0]), 8).usage_estimate is None

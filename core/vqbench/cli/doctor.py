@@ -22,7 +22,18 @@ from vqbench.cli.output import echo_json, printable
 __all__ = ["doctor"]
 
 OLDEST_TORCH = (2, 8)
-IMPORTS = ("numpy", "scipy", "skimage", "torch", "torchvision", "timm", "torch_fidelity", "safetensors", "pydantic")
+IMPORTS = (
+    "numpy",
+    "scipy",
+    "skimage",
+    "torch",
+    "torchvision",
+    "timm",
+    "torch_fidelity",
+    "safetensors",
+    "pydantic",
+    "constriction",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ from vqbench.interfaces.metric import EvaluationBatch, EvaluationContext, Measur
 from vqbench.interfaces.quantizer import (
     Loss,
     ParameterGroup,
+    PosteriorSums,
     Quantized,
     Quantizer,
     StepClock,
@@ -24,6 +25,7 @@ __all__ = [
     "Metric",
     "ParameterGroup",
     "PerImageMetric",
+    "PosteriorSums",
     "Quantized",
     "Quantizer",
     "StepClock",

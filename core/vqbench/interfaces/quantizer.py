@@ -10,7 +10,16 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Loss", "ParameterGroup", "Quantized", "Quantizer", "StepClock", "no_codes", "straight_through"]
+__all__ = [
+    "Loss",
+    "ParameterGroup",
+    "PosteriorSums",
+    "Quantized",
+    "Quantizer",
+    "StepClock",
+    "no_codes",
+    "straight_through",
+]
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,21 @@ class Quantized:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PosteriorSums:
+    """Sums over the positions of a batch of one slot's posteriors over codes.
+
+    Attributes:
+        probabilities: sum of the posteriors, float64 ``(K,)``.
+        entropy: sum of their entropies in nats, a float64 scalar.
+        count: how many positions.
+    """
+
+    probabilities: Tensor
+    entropy: Tensor
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class ParameterGroup:
     """Parameters that share optimiser settings: a factor on the learning rate and whether weight decay applies."""
 
@@ -91,6 +115,20 @@ class Quantizer(nn.Module, ABC):
     @abstractmethod
     def decode(self, codes: Tensor) -> Tensor:
         """The value ``(B, code_channels, h, w)`` of codes ``(B, T, h, w)``, from the codes alone."""
+
+    def posterior_sums(self, latents: Tensor, codes: Tensor) -> list[PosteriorSums] | None:
+        """What a stochastic method knows of its codes before it picks one, for the mutual information of image and code.
+
+        Called in evaluation, beside the codes and without a part in them. By default None: a deterministic method.
+
+        Args:
+            latents: ``(B, latent_channels, h, w)``, float32.
+            codes: what evaluation made of them, ``(B, T, h, w)``.
+
+        Returns:
+            One entry per slot.
+        """
+        return None
 
     def fit(self, latents: Iterable[Tensor]) -> None:
         """Calibrate on the training set's latents after training; by default there is nothing to do."""

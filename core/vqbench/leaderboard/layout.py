@@ -33,6 +33,8 @@ TESTS: dict[Method, str] = {
     "Student's t, one seed against several": "Student's t of one seed against several",
     "Welch's t over seeds": "Welch's t over seeds",
 }
+DEAD = "‡"
+ESTIMATE = "~"
 MOST_SLOTS = 4
 MOST_NAMES = 3
 LONGEST_NAME = 60
@@ -91,12 +93,18 @@ def text_columns(group: Group) -> list[TextColumn]:
             numeric=False,
         ),
     ]
-    columns += [_metric(column, rows, essential=column == group.ranked_by) for column in group.columns]
+    for column in group.columns:
+        if column.name == "entropy_bits_per_image" and group.rate.bits is not None:
+            nominal = tuple(f"{group.rate.bits:.6g}" for _ in rows)  # what entropy and coded bits are read beside
+            columns.append(TextColumn(title="nominal_bits_per_image", cells=nominal))
+        columns.append(_metric(column, rows, essential=column == group.ranked_by))
     if group.ranked_by:
         columns.insert(4, TextColumn(title="n", cells=tuple(_n(group.ranked_by, r.row) for r in rows)))
     if any(r.row.usage for r in rows):
         cells = tuple(_codes_in_use(r.row.usage) for r in rows)
         columns.append(TextColumn(title="codes in use", cells=cells, numeric=False))
+        tokens = tuple(", ".join(dict.fromkeys(str(slot.tokens) for slot in r.row.usage)) or NOTHING for r in rows)
+        columns.append(TextColumn(title="tokens/slot", cells=tokens))
     seeds = tuple(_seeds(r.row) for r in rows)
     if set(seeds) != {"1"}:
         columns.insert(5 if group.ranked_by else 3, TextColumn(title="seeds", cells=seeds))
@@ -149,18 +157,40 @@ def _seeds(row: Row) -> str:
 
 
 def _codes_in_use(usage: Iterable[SlotUsage]) -> str:
-    """``l0 212/256 · l1 198/256``; the slots of a level that share a codebook size are put together."""
+    """``l0 212/256 · l1 198(~205)/256``; the slots of a level that share a codebook size are put together."""
     parts = []
     for level, of_level in groupby(usage, key=lambda slot: slot.level):
-        for size, same in groupby(of_level, key=lambda slot: slot.codebook_size):
-            active = [slot.active for slot in same]
-            if len(active) <= MOST_SLOTS:
-                parts.append(f"l{level} {','.join(map(count, active))}/{size}")
+        for size, of_size in groupby(of_level, key=lambda slot: slot.codebook_size):
+            slots = list(of_size)
+            if len(slots) <= MOST_SLOTS:
+                parts.append(f"l{level} {','.join(map(_of_slot, slots))}/{size}")
             else:
-                least, most = count(min(active)), count(max(active))
-                span = least if least == most else f"{least}–{most}"
-                parts.append(f"l{level} {span}/{size} in {len(active)} slots")
+                dead = sum(slot.dead for slot in slots)
+                parts.append(
+                    f"l{level} {_span([slot.active for slot in slots])}{_estimates(slots)}/{size} in {len(slots)} slots"
+                    + (f", {dead} dead{DEAD}" if dead else "")
+                )
     return " · ".join(parts) or NOTHING
+
+
+def _of_slot(slot: SlotUsage) -> str:
+    return count(slot.active) + _estimates([slot]) + (DEAD if slot.dead else "")
+
+
+def _estimates(slots: Sequence[SlotUsage]) -> str:
+    """What a larger test set would show, where that is another number."""
+    if not any(_is_estimated_larger(slot) for slot in slots):
+        return ""
+    return f"({ESTIMATE}{_span([round(slot.active if slot.estimate is None else slot.estimate) for slot in slots])})"
+
+
+def _is_estimated_larger(slot: SlotUsage) -> bool:
+    return slot.estimate is not None and round(slot.estimate) > round(slot.active)
+
+
+def _span(values: Sequence[float]) -> str:
+    least, most = count(min(values)), count(max(values))
+    return least if least == most else f"{least}–{most}"
 
 
 def remarks(group: Group) -> list[str]:
@@ -191,6 +221,11 @@ def legend(leaderboard: Leaderboard) -> str:
     parts = ["± and [ ] are 95 % intervals over n measurements (such as test images) of one seed"]
     if any(len(ranked.row.seeds) > 1 for ranked in rows):
         parts.append("where n counts seeds, Student's 95 % interval of the mean over the seeds")
+    slots = [slot for ranked in rows for slot in ranked.row.usage]
+    if any(map(_is_estimated_larger, slots)):
+        parts.append(f"({ESTIMATE}n): a larger test set would show n codes or more (Chao's lower bound)")
+    if any(slot.dead for slot in slots):
+        parts.append(f"{DEAD}: random codes in that slot hardly raise the error, so the decoder makes nothing of it")
     text = "; ".join(parts) + "."
     if methods := {ranked.comparison.method for ranked in rows if ranked.comparison}:
         tests = ", ".join(how for method, how in TESTS.items() if method in methods)

@@ -47,7 +47,11 @@ class RowMetric:
 
 @dataclass(frozen=True, kw_only=True)
 class SlotUsage:
-    """Codes in use of one codebook, mean over the row's seeds."""
+    """Codes in use of one codebook, mean over the row's seeds.
+
+    ``estimate`` is the number of codes that a larger test set would show, at least; ``tokens`` are those of one seed. Both
+    ``estimate`` and ``ablation_mse`` are None where a seed has none; ``dead`` says whether the slot is dead in any seed.
+    """
 
     level: int
     slot: int
@@ -55,6 +59,11 @@ class SlotUsage:
     active: float
     uniform_expectation: float
     perplexity: float
+    tokens: int
+    estimate: float | None
+    soft_mi_bits: float | None
+    ablation_mse: float | None
+    dead: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -279,6 +288,17 @@ def _usage(records: Sequence[CellRecord]) -> tuple[SlotUsage, ...]:
             active=statistics.fmean(slot.active for slot in slots),
             uniform_expectation=statistics.fmean(slot.uniform_expectation for slot in slots),
             perplexity=statistics.fmean(slot.perplexity for slot in slots),
+            tokens=slots[0].tokens,
+            estimate=_mean([slot.usage_estimate and slot.usage_estimate * slot.codebook_size for slot in slots]),
+            soft_mi_bits=_mean([slot.soft_mi_bits for slot in slots]),
+            ablation_mse=_mean([slot.ablation_mse for slot in slots]),
+            dead=any(slot.dead for slot in slots),
         )
         for slots in zip(*(record.code_usage for record in records), strict=True)
     )
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Of the values, None if one is missing."""
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if len(known) == len(values) else None

@@ -83,7 +83,11 @@ class MetricRecord(_Strict):
 class CodeUsageRecord(_Strict):
     """Codebook statistics of one level and token slot, from an integer histogram of the whole test set.
 
-    ``uniform_expectation`` is the fraction of the codebook that as many uniform tokens would use on average.
+    ``uniform_expectation`` is the fraction of the codebook that as many uniform tokens would use on average;
+    ``usage_estimate`` the fraction that a larger test set would show, at least. ``soft_mi_bits`` is the mutual information of
+    image and code under a stochastic method's posteriors; null for a deterministic method, which has none. ``ablation_mse``
+    is the increase of the error (squared grey levels) where random codes replace the slot's, ``dead`` says that it is
+    negligible; null in records made before these were measured.
     """
 
     level: int = Field(ge=0)
@@ -92,10 +96,14 @@ class CodeUsageRecord(_Strict):
     tokens: int = Field(ge=0)
     active: int = Field(ge=0)
     usage: float
+    usage_estimate: float | None = Field(None, ge=0, le=1)
     uniform_expectation: float
     entropy_bits: float
     miller_madow_bits: float
     perplexity: float
+    soft_mi_bits: float | None = None
+    ablation_mse: float | None = None
+    dead: bool | None = None
 
 
 class FailureRecord(_Strict):

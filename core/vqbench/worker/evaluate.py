@@ -10,12 +10,13 @@ from torch import Tensor
 
 from vqbench.errors import TensorError, UnavailableError
 from vqbench.interfaces import EvaluationContext, Images, Measurement, Metric
-from vqbench.rate import Bits
+from vqbench.worker.entropy_coding import CodeLog
+from vqbench.worker.information import SoftInformation
 from vqbench.worker.pixels import evaluation_batch
 from vqbench.worker.tokenizer import Tokenizer
 from vqbench.worker.usage import CodeUsage, SlotUsage
 
-__all__ = ["SAMPLE_IMAGES", "Batches", "Evaluation", "evaluate", "usage_measurements"]
+__all__ = ["SAMPLE_IMAGES", "Batches", "Evaluation", "evaluate", "evenly_spread"]
 
 SAMPLE_IMAGES = 4
 """How many test images, evenly spread, are kept to look at."""
@@ -23,15 +24,19 @@ SAMPLE_IMAGES = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """What was measured: image metrics by name, usage by level and slot, and a sample.
+    """What was measured: image metrics by name, codes by level and slot, and a sample.
 
     ``values`` holds, for the metrics that have one per image, those: float64 ``(images,)``.
+    ``codes`` are those of the whole test set, ``soft_information`` is in bits by (level, slot); all three of a continuous
+    latent are empty.
     ``originals`` and ``reconstructions`` are uint8 ``(SAMPLE_IMAGES, 3, H, W)``.
     """
 
     metrics: Mapping[str, Measurement]
     values: Mapping[str, Tensor]
     code_usage: Sequence[SlotUsage]
+    codes: CodeLog
+    soft_information: Mapping[tuple[int, int], float]
     originals: Tensor
     reconstructions: Tensor
     images: int
@@ -78,10 +83,10 @@ def evaluate(
     unavailable = _prepare(metrics, context) if context else {}
     measuring = {name: metric for name, metric in metrics.items() if name not in unavailable}
     sizes = [quantizer.codebook_sizes for quantizer in tokenizer.quantizers]
-    usage = CodeUsage(sizes)
     continuous = any(not slots for slots in sizes)
+    usage, log, information = CodeUsage(sizes), CodeLog(sizes), SoftInformation(tokenizer.quantizers)
     total = len(images.images)
-    chosen = {round(i * (total - 1) / max(SAMPLE_IMAGES - 1, 1)) for i in range(min(SAMPLE_IMAGES, total))}
+    chosen = set(evenly_spread(total, SAMPLE_IMAGES))
     sample: list[tuple[Tensor, Tensor]] = []
     done = 0
     with torch.inference_mode():
@@ -89,10 +94,12 @@ def evaluate(
             if continuous:
                 reconstructions = tokenizer(originals).reconstructions
             else:
-                codes = tokenizer.encode(originals)
+                codes, latents = tokenizer.encode_with_latents(originals)
                 reconstructions = tokenizer.decode(codes)
-                for level, level_codes in enumerate(codes):
-                    usage.update(level, level_codes)
+                for level, (of_level, behind) in enumerate(zip(codes, latents, strict=True)):
+                    usage.update(level, of_level)
+                    log.update(level, of_level)
+                    information.update(level, behind, of_level)
             if not torch.isfinite(reconstructions).all():
                 raise TensorError(
                     "A reconstruction holds NaN or infinity",
@@ -113,10 +120,18 @@ def evaluate(
         metrics={name: unavailable.get(name) or metric.compute() for name, metric in metrics.items()},
         values={name: values for name, metric in measuring.items() if (values := metric.values()) is not None},
         code_usage=[] if continuous else usage.compute(),
+        codes=log,
+        soft_information=information.bits(),
         originals=torch.stack([original for original, _ in sample]),
         reconstructions=torch.stack([reconstruction for _, reconstruction in sample]),
         images=total,
     )
+
+
+def evenly_spread(total: int, count: int) -> list[int]:
+    """``count`` of the indices ``0 … total - 1``, or all of them if there are no more, from the first to the last."""
+    count = min(count, total)
+    return [round(i * (total - 1) / max(count - 1, 1)) for i in range(count)]
 
 
 def _prepare(metrics: Mapping[str, Metric], context: EvaluationContext) -> dict[str, Measurement]:
@@ -128,35 +143,3 @@ def _prepare(metrics: Mapping[str, Metric], context: EvaluationContext) -> dict[
         except UnavailableError as error:
             unavailable[name] = Measurement(value=None, reason=str(error), unavailable=True)
     return unavailable
-
-
-def usage_measurements(
-    usage: Sequence[SlotUsage], positions: Sequence[int], bits: Bits | None
-) -> dict[str, Measurement]:
-    """One number per question from the statistics of all slots.
-
-    * ``code_usage``: fraction of the codebook in use, mean over slots;
-    * ``perplexity``: geometric mean over slots;
-    * ``entropy_bits_per_image``: what an ideal order-0 entropy coder fitted on the test set would spend;
-    * ``code_efficiency``: that, relative to the nominal bits.
-
-    Args:
-        usage: statistics by level and slot; empty for a continuous latent.
-        positions: latent positions of each level.
-        bits: nominal bits per image.
-    """
-    names = ("code_usage", "perplexity", "entropy_bits_per_image", "code_efficiency")
-    if not usage or bits is None:
-        return {name: Measurement(value=None, reason="a continuous latent has no codes") for name in names}
-    n = min(slot.tokens for slot in usage)
-    if not n:
-        return {name: Measurement(value=None, reason="no tokens were evaluated") for name in names}
-    entropies = [slot.entropy_bits or 0.0 for slot in usage]  # measured, as there are tokens
-    total = sum(positions[slot.level] * entropy for slot, entropy in zip(usage, entropies, strict=True))
-    values = (
-        sum(slot.usage or 0.0 for slot in usage) / len(usage),
-        2 ** (sum(entropies) / len(entropies)),
-        total,
-        total / float(bits),
-    )
-    return {name: Measurement(value=value, n=n) for name, value in zip(names, values, strict=True)}

@@ -92,6 +92,10 @@ class Tokenizer(nn.Module):
         Raises:
             TensorError: as :meth:`forward`; or a latent holds NaN or infinity, which no code stands for.
         """
+        return self.encode_with_latents(images)[0]
+
+    def encode_with_latents(self, images: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """:meth:`encode`, and the :meth:`latents` behind the codes."""
         latents, quantized = self._quantize(images, depth=len(self.levels))
         for level, of_level in enumerate(latents):
             if not torch.isfinite(of_level).all():
@@ -99,7 +103,7 @@ class Tokenizer(nn.Module):
                     f"The latent of level {level} holds NaN or infinity",
                     hint="Look for NaN in the images and in the trained weights.",
                 )
-        return [q.codes for q in quantized]
+        return [q.codes for q in quantized], latents
 
     def decode(self, codes: Sequence[Tensor]) -> Tensor:
         """Images ``(B, 3, H, W)``, float32, not clamped, from the codes alone.

@@ -32,6 +32,10 @@ class SlotUsage:
         tokens: N; a number below K cannot show the whole codebook in use.
         active: codes with n_k > 0.
         usage: active / K.
+        usage_estimate: the part of the codebook that a larger sample would show, at least: Chao's lower bound
+            ``S = active + (N-1)/N · f1 (f1-1) / (2 (f2+1))`` with f1 codes that occur once and f2 twice, at most K, over K.
+            (Chao, Scand. J. Statist. 11, 1984; bias-corrected: Chao, in Encyclopedia of Statistical Sciences, 2005.)
+            Close where the missing codes are about as likely as each other; what is far rarer no sample tells.
         uniform_expectation: ``1 - (1 - 1/K)^N``, the usage to expect of N uniform codes.
         entropy_bits: H = ``-Σ p log2 p`` over p > 0 (plug-in: biased low where N is not much larger than K).
         miller_madow_bits: ``H + (active - 1) / (2 N ln 2)``, less the first order of that bias; may exceed log2 K.
@@ -45,6 +49,7 @@ class SlotUsage:
     tokens: int
     active: int | None = None
     usage: float | None = None
+    usage_estimate: float | None = None
     uniform_expectation: float | None = None
     entropy_bits: float | None = None
     miller_madow_bits: float | None = None
@@ -71,11 +76,19 @@ def slot_usage(counts: Tensor, codebook_size: int, *, level: int = 0, slot: int 
         tokens=tokens,
         active=active,
         usage=active / codebook_size,
+        usage_estimate=_chao1(counts, codebook_size) / codebook_size,
         uniform_expectation=uniform,
         entropy_bits=entropy,
         miller_madow_bits=entropy + (active - 1) / (2 * tokens * math.log(2)),
         perplexity=2.0**entropy,
     )
+
+
+def _chao1(counts: Tensor, codebook_size: int) -> float:
+    """Chao's lower bound on the number of codes that can occur, from the counts of those that do."""
+    tokens, active = int(counts.sum()), len(counts)
+    once, twice = int((counts == 1).sum()), int((counts == 2).sum())
+    return min(active + (tokens - 1) / tokens * once * (once - 1) / (2 * (twice + 1)), codebook_size)
 
 
 class CodeUsage:

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from vqbench.interfaces import PosteriorSums
 from vqbench.ops.precision import true_float32
 from vqbench_plugins.quantizers.gumbel import GumbelForm, gumbel_noise
 
-__all__ = ["Draw", "posterior_logits", "relaxed_sample"]
+__all__ = ["Draw", "posterior_logits", "relaxed_sample", "sum_posteriors"]
 
 SCORES_AT_ONCE = {"cpu": 1 << 20, "cuda": 1 << 28}
 """Logits held at a time by device type; a training step needs about six tensors of that many numbers.
@@ -78,7 +79,7 @@ def relaxed_sample(
 
     Source: sony/sqvae@dc88ab1 (Takida et al., arXiv 2205.07547).
     """
-    height = max(SCORES_AT_ONCE.get(means.device.type, SCORES_AT_ONCE["cpu"]) // len(codebook), 1)
+    height = _rows_at_once(means.device, codebook)
     if len(means) <= height:
         return _draw(means, precisions, codebook, temperature, uniforms, form)
     parts = []
@@ -93,6 +94,25 @@ def relaxed_sample(
         probabilities=torch.stack([part.probabilities for part in parts]).sum(dim=0),
         codes=torch.cat([part.codes for part in parts]),
     )
+
+
+@torch.no_grad()
+def sum_posteriors(means: Tensor, precisions: Tensor, codebook: Tensor) -> PosteriorSums:
+    """Sums of the posteriors ``softmax(logits)`` of N positions and of their entropies; arguments as :func:`posterior_logits`."""
+    probabilities = torch.zeros(len(codebook), dtype=torch.float64, device=means.device)
+    entropy = torch.zeros((), dtype=torch.float64, device=means.device)
+    height = _rows_at_once(means.device, codebook)
+    for start in range(0, len(means), height):
+        part = slice(start, start + height)
+        log_posterior = posterior_logits(means[part], precisions[part], codebook).log_softmax(dim=1)
+        posterior = log_posterior.exp()
+        probabilities += posterior.sum(dim=0, dtype=torch.float64)
+        entropy -= (posterior * log_posterior).sum(dtype=torch.float64)
+    return PosteriorSums(probabilities=probabilities, entropy=entropy, count=len(means))
+
+
+def _rows_at_once(device: torch.device, codebook: Tensor) -> int:
+    return max(SCORES_AT_ONCE.get(device.type, SCORES_AT_ONCE["cpu"]) // len(codebook), 1)
 
 
 def _draw(

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vqbench.interfaces import Loss, ParameterGroup, Quantized, Quantizer, StepClock
+from vqbench.interfaces import Loss, ParameterGroup, PosteriorSums, Quantized, Quantizer, StepClock
 from vqbench.ops import nearest_gaussian, nearest_residual
-from vqbench_plugins.quantizers.categorical import Draw, relaxed_sample
+from vqbench_plugins.quantizers.categorical import Draw, relaxed_sample, sum_posteriors
 from vqbench_plugins.quantizers.checks import check_codebook_size
 from vqbench_plugins.quantizers.distributed import sum_over_processes
 from vqbench_plugins.quantizers.gumbel import GumbelForm, temperature_at
@@ -115,7 +115,7 @@ class SQ(Quantizer):
         for layer, variance in enumerate(variances):
             draw = relaxed_sample(
                 _rows(residual),
-                _rows(variance.reciprocal().expand(len(means), -1, *means.shape[-2:])),
+                _precisions(variance, means),
                 self._codebook(layer),
                 self.temperature,
                 uniforms=None if uniforms is None else uniforms[layer],
@@ -145,6 +145,15 @@ class SQ(Quantizer):
         for layer in range(1, self.layers):
             value = value + self._words(codes, layer)
         return value
+
+    def posterior_sums(self, latents: Tensor, codes: Tensor) -> list[PosteriorSums]:
+        """Of each layer, on what the codewords of the layers before left of the means."""
+        residual, variances = self._split(latents)
+        sums = []
+        for layer, variance in enumerate(variances):
+            sums.append(sum_posteriors(_rows(residual), _precisions(variance, residual), self._codebook(layer)))
+            residual = residual - self._words(codes, layer)
+        return sums
 
     def on_step(self, clock: StepClock) -> None:
         """Set the temperature of the step, the first one being step 1 of the schedule."""
@@ -215,6 +224,11 @@ class SQ(Quantizer):
             }
             statistics |= {prefix + name: value for name, value in of_layer.items()}
         return statistics
+
+
+def _precisions(variance: Tensor, means: Tensor) -> Tensor:
+    """1/s² for each row of the means, ``(B·h·w, 1 or d)``."""
+    return _rows(variance.reciprocal().expand(len(means), -1, *means.shape[-2:]))
 
 
 def _rows(maps: Tensor) -> Tensor:
