@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import types
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vqbench import assets
+from vqbench.assets import Form, Located
 from vqbench.interfaces import EvaluationContext, Measurement
 from vqbench.worker.pixels import evaluation_batch
 from vqbench_plugins.metrics.extractors import Extractor
@@ -74,11 +74,11 @@ def toy_weights(folder: Path, monkeypatch: pytest.MonkeyPatch, *, seed: int = 0)
     torch.save(ToyNetwork().state_dict(), path)
     asked: list[str] = []
 
-    def locate(name: str) -> types.SimpleNamespace:
+    def locate(name: str) -> Located:
         asked.append(name)
-        return types.SimpleNamespace(path=path, provider="explicit path", sha256=f"{seed:064d}")
+        return Located(path=path, provider="explicit path", sha256=f"{seed:064d}", form=Form(files=(), providers=()))
 
-    monkeypatch.setattr(assets, "locate", locate, raising=False)
+    monkeypatch.setattr(assets, "locate", locate)
     return asked
 
 

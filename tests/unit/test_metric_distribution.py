@@ -104,9 +104,9 @@ def test_more_images_than_a_kid_subset(tmp_path: Path, monkeypatch: pytest.Monke
     found = measure({"kid": ToyKID()}, *images, tmp_path / "cache")["kid"]
     expected = _by_torch_fidelity(tmp_path / "toy0.pth", *images, subset=20)
     assert found.value == pytest.approx(expected["kernel_inception_distance_mean"], abs=1e-6)
-    std = float(found.details["std over subsets"])
+    std = float(found.details["std_over_subsets"])
     assert std == pytest.approx(expected["kernel_inception_distance_std"], abs=1e-6)
-    assert (found.details["subsets"], found.details["subset size"]) == ("100", "20")
+    assert (found.details["subsets"], found.details["subset_size"]) == ("100", "20")
 
 
 def test_equal_images(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_too_few_images_for_a_number(tmp_path: Path) -> None:
     three = measure(toy_metrics(), *pair(3), tmp_path / "cache", images="three")
     assert three["precision"].reason == three["recall"].reason == "it needs 4 images or more, and there are 3"
     assert three["fd"].value is not None
-    assert (three["kid"].value is not None, three["kid"].details["subset size"]) == (True, "3")
+    assert (three["kid"].value is not None, three["kid"].details["subset_size"]) == (True, "3")
 
 
 def test_images_too_small_for_the_network(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_images_too_small_for_the_network(tmp_path: Path) -> None:
 def test_details_say_how_it_was_measured(tmp_path: Path) -> None:
     details = measure({"fd": ToyFD()}, *pair(40), tmp_path / "cache")["fd"].details
     assert details["library"].startswith("torch-fidelity ")
-    assert (details["weights"], details["weights provider"]) == ("toy " + "0" * 16, "explicit path")
+    assert (details["weights"], details["weights_from"]) == ("toy0.pth, sha256 " + "0" * 16, "explicit path")
     assert (details["images"], details["resize"], details["features"]) == ("40", "none", "toy")
 
 
@@ -173,7 +173,7 @@ def test_missing_weights_make_the_numbers_null_and_nothing_else(
     def locate(name: str) -> None:
         raise UnavailableError(f"The weights {name!r} are not here", hint=f"vqbench weights fetch {name}")
 
-    monkeypatch.setattr(assets, "locate", locate, raising=False)
+    monkeypatch.setattr(assets, "locate", locate)
     catalog = toy_catalog()
     tokenizer = build_tokenizer(toy_cell(catalog).unit, catalog)
     images = torch.rand(5, 3, 8, 8)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from pathlib import Path
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from vqbench import assets
+from vqbench.worker.lpips import LPIPS, NETS
+from vqbench.worker.weights.state_file import load_state
 
 __all__ = ["AlexNet256", "Extractor", "InceptionPool3"]
 
@@ -26,8 +27,7 @@ class Extractor(ABC):
         device: where the images will be.
 
     Raises:
-        UnavailableError: the weights are not on this machine.
-        DataError: they are damaged.
+        UnavailableError: the weights are not on this machine, or damaged.
     """
 
     name: ClassVar[str]
@@ -44,7 +44,7 @@ class Extractor(ABC):
     def __init__(self, device: torch.device) -> None:
         self.located = assets.locate(self.weights)
         self.device = device
-        self.network = self.build(read_state(self.located.path)).to(device).eval().requires_grad_(False)
+        self.network = self.build(load_state(self.located.path)).to(device).eval().requires_grad_(False)
         if device.type == "cpu":
             self.network.to(memory_format=torch.channels_last)  # half as fast again
 
@@ -60,13 +60,7 @@ class Extractor(ABC):
             torch.autocast(self.device.type, enabled=False),
             torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
         ):
-            return torch.cat([self.network(part).float().cpu() for part in images.split(chunk)])
-
-
-def read_state(path: Path) -> dict[str, Tensor]:
-    """The tensors of a weights file, without running anything that is in it."""
-    state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    return state
+            return torch.cat([self.network(part).float().cpu() for part in torch.split(images, chunk)])
 
 
 class InceptionPool3(Extractor):
@@ -101,41 +95,25 @@ class _Only(nn.Module):
 
 
 class AlexNet256(Extractor):
-    """The last ReLU of torchvision's AlexNet as LPIPS uses it, mean over positions; images keep their size."""
+    """The last ReLU of AlexNet as LPIPS uses it, mean over positions; images keep their size."""
 
     name = "alexnet relu5 mean"
     weights = "lpips_alex"
     dimension = 256
-    smallest = 31  # the second pooling still has a window
+    smallest = NETS["alex"].smallest
     resize = "none"
 
     def build(self, state: Mapping[str, Tensor]) -> nn.Module:
-        network = _AlexNet()
-        network.features.load_state_dict(
-            {name.removeprefix("features."): tensor for name, tensor in state.items() if name.startswith("features.")}
-        )
-        return network
+        return _LastTap(LPIPS("alex", state))
 
 
-class _AlexNet(nn.Module):
-    """The convolutions of AlexNet (Krizhevsky, arXiv 1404.5997) under the names of torchvision, and LPIPS' scaling of images."""
+class _LastTap(nn.Module):
+    """The mean over positions of the last layer that LPIPS compares."""
 
-    shift: Tensor
-    scale: Tensor
-
-    def __init__(self) -> None:
+    def __init__(self, lpips: LPIPS) -> None:
         super().__init__()
-        self.features = nn.Sequential(
-            *(nn.Conv2d(3, 64, 11, 4, 2), nn.ReLU(), nn.MaxPool2d(3, 2)),
-            *(nn.Conv2d(64, 192, 5, 1, 2), nn.ReLU(), nn.MaxPool2d(3, 2)),
-            *(nn.Conv2d(192, 384, 3, 1, 1), nn.ReLU()),
-            *(nn.Conv2d(384, 256, 3, 1, 1), nn.ReLU()),
-            *(nn.Conv2d(256, 256, 3, 1, 1), nn.ReLU()),
-        )
-        self.register_buffer("shift", torch.tensor([-0.030, -0.088, -0.188]).view(3, 1, 1))
-        self.register_buffer("scale", torch.tensor([0.458, 0.448, 0.450]).view(3, 1, 1))
+        self.lpips = lpips
 
     def forward(self, images: Tensor) -> Tensor:
-        scaled = (images / 127.5 - 1 - self.shift) / self.scale
-        features: Tensor = self.features(scaled).mean((2, 3))
-        return features
+        *_, last = self.lpips.taps(images / 127.5 - 1)
+        return last.mean((2, 3))

@@ -59,6 +59,7 @@ class FeatureCache:
             handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
             os.close(handle)
             write_tensor_file(Path(name), {"features": features}, self._content)
+            os.chmod(name, 0o644)
             os.replace(name, self.path)
         except OSError:
             if name:

@@ -41,11 +41,9 @@ class FeaturePair:
         self.details = {
             "library": f"torch-fidelity {version('torch-fidelity')}",
             "features": extractor.name,
-            "weights": f"{extractor.weights} {located.sha256[:16]}",
-            "weights provider": located.provider,
             "resize": extractor.resize,
             "images": str(context.count),
-        }
+        } | located.details
         content = {
             "images": context.images,
             "extractor": extractor.name,

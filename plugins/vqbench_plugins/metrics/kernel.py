@@ -32,9 +32,9 @@ class KernelDistance(FeatureMetric):
             rng_seed=SEED,
             verbose=False,
         )
-        details = {"subsets": str(subsets), "subset size": str(size)}
+        details = {"subsets": str(subsets), "subset_size": str(size)}
         if subsets > 1:
-            details["std over subsets"] = repr(found[KEY_METRIC_KID_STD])
+            details["std_over_subsets"] = repr(found[KEY_METRIC_KID_STD])
         return Measurement(value=found[KEY_METRIC_KID_MEAN], details=details)
 
 
