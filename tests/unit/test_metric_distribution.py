@@ -199,6 +199,7 @@ def test_a_descriptor_names_its_class_and_what_it_compares(spec) -> None:
     module, _, name = spec.target.partition(":")
     metric = getattr(importlib.import_module(module), name)()
     assert isinstance(metric, FeatureMetric)
+    assert spec.weights == (metric.extractor.weights,)
     assert ("Inception" in spec.protocol) == (metric.extractor.weights == "inception")
     assert ("AlexNet" in spec.protocol) == (metric.extractor.weights == "lpips_alex")
     assert spec.better == ("higher" if name in ("Precision", "Recall") else "lower")
