@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -184,6 +185,24 @@ def test_missing_weights_make_the_numbers_null_and_nothing_else(
         assert (measured.value, measured.unavailable) == (None, True)
         assert "vqbench weights fetch toy" in str(measured.reason)
     assert found.images == 5
+
+
+def test_a_broken_installation_makes_the_numbers_null(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "torch_fidelity", None)
+    context = EvaluationContext(images="x", count=5, device=torch.device("cpu"), cache=tmp_path)
+    with pytest.raises(UnavailableError, match="torch-fidelity cannot be imported"):
+        ToyFD().prepare(context)
+
+
+def test_covariances_without_eigenvalues_make_the_number_null(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def diverge(_: np.ndarray) -> np.ndarray:
+        raise np.linalg.LinAlgError("Eigenvalues did not converge")
+
+    monkeypatch.setattr(np.linalg, "eigvals", diverge)
+    found = measure(toy_metrics(), *pair(20), tmp_path / "cache")
+    assert (found["fd"].value, found["fd"].n) == (None, 20)
+    assert "did not converge" in str(found["fd"].reason)
+    assert found["kid"].value is not None
 
 
 def test_one_without_preparation_or_images(tmp_path: Path) -> None:

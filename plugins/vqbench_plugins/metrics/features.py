@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from dataclasses import replace
+from importlib import import_module
 from importlib.metadata import version
 from typing import ClassVar, TypeVar
 
 import torch
 from torch import Tensor
 
-from vqbench.errors import CheckpointError
+from vqbench.errors import CheckpointError, UnavailableError
 from vqbench.interfaces import EvaluationBatch, EvaluationContext, Measurement, Metric
 from vqbench_plugins.metrics.extractors import Extractor
 from vqbench_plugins.metrics.feature_cache import DAMAGED, FeatureCache
@@ -108,6 +109,7 @@ class FeatureMetric(Metric):
         """The number, of ``least`` images or more; ``details`` beyond those of the features."""
 
     def prepare(self, context: EvaluationContext) -> None:
+        _import_torch_fidelity()
         extractor = self.extractor
         self._features = context.once((FeaturePair, extractor), lambda: FeaturePair(extractor(context.device), context))
 
@@ -131,3 +133,15 @@ class FeatureMetric(Metric):
         if measured.value is not None and not math.isfinite(measured.value):
             return Measurement(value=None, n=n, reason=f"it is {measured.value}", details=details)
         return replace(measured, n=n, details=details)
+
+
+def _import_torch_fidelity() -> None:
+    """See that it is whole: a torchvision built for another torch, which it imports, makes the numbers null and nothing else."""
+    try:
+        import_module("torch_fidelity")
+    except Exception as error:
+        raise UnavailableError(
+            "torch-fidelity cannot be imported",
+            got=f"{type(error).__name__}: {error}",
+            hint="Reinstall it with the torchvision that belongs to this torch: pip install --force-reinstall vqbench.",
+        ) from error

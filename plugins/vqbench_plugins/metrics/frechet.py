@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
+
 from vqbench.interfaces import Measurement
 from vqbench_plugins.metrics.extractors import AlexNet256, InceptionPool3
 from vqbench_plugins.metrics.features import FeatureMetric, FeaturePair
@@ -25,7 +27,10 @@ class FrechetDistance(FeatureMetric):
         from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
 
         ours, theirs = (fid_features_to_statistics(part) for part in (features.reconstructions, features.originals))
-        value = fid_statistics_to_metric(ours, theirs, verbose=False)[KEY_METRIC_FID]
+        try:
+            value = fid_statistics_to_metric(ours, theirs, verbose=False)[KEY_METRIC_FID]
+        except np.linalg.LinAlgError as error:
+            return Measurement(value=None, reason=f"the root of the covariances' product: {error}")
         dimension = features.extractor.dimension
         caution = f"{features.count} images < {dimension} features: biased upwards; prefer {self.unbiased}"
         return Measurement(value=value, caution=caution if features.count < dimension else None)
