@@ -143,5 +143,5 @@ def _import_torch_fidelity() -> None:
         raise UnavailableError(
             "torch-fidelity cannot be imported",
             got=f"{type(error).__name__}: {error}",
-            hint="Reinstall it with the torchvision that belongs to this torch: pip install --force-reinstall vqbench.",
+            hint="`vqbench doctor` says what is wrong with the installation.",
         ) from error
