@@ -38,7 +38,7 @@ def hostile_board() -> Leaderboard:
     bad = component("x").model_copy(update={"label": HOSTILE})
     numbers: dict[str, Any] = {
         "psnr": metric(None, reason=HOSTILE, unit=HOSTILE[:60], protocol=HOSTILE),
-        "=1+1": metric(1.0, unit="=1+1"),
+        "=1+1": metric(1.0, unit="=1+1", caution=HOSTILE),
     }
     return make_leaderboard(
         [
@@ -270,3 +270,43 @@ def test_seeds_without_numbers_are_counted_in_the_table() -> None:
     assert by_name["seeds"] == ("2/3",)
     assert by_name["n"] == ("2 seeds",)
     assert "Student's" in render(make_leaderboard(records), "table")
+
+
+def board_with_a_caution() -> Leaderboard:
+    caution = "24 images < 2048 features: biased upwards; prefer kid"
+    rfid = metric(20.0, unit="1", better="lower", caution=caution)
+    numbers = {"psnr": metric(25.0), "rfid": rfid, "kid": metric(0.01, unit="1", better="lower")}
+    sure = numbers | {"rfid": metric(21.0, unit="1", better="lower")}
+    return make_leaderboard(
+        [make_record(quantizer="fsq", metrics=numbers), make_record(quantizer="vq", metrics=sure)], boards=["quality"]
+    )
+
+
+def test_numbers_with_a_caution_stand_behind_the_others_and_are_flagged() -> None:
+    ((group,),) = [board.groups for board in board_with_a_caution().boards]
+    assert [column.title for column in text_columns(group)][-2:] == ["kid ↓", "rfid † ↓"]
+    text = "† rfid: 24 images < 2048 features: biased upwards; prefer kid (fsq × unet)"
+    for form in ("table", "markdown", "html"):
+        assert text in render(board_with_a_caution(), form).replace("&lt;", "<"), form
+
+
+def test_programs_are_told_of_cautions() -> None:
+    caution = "24 images < 2048 features: biased upwards; prefer kid"
+    document = json.loads(render(board_with_a_caution(), "json"))
+    assert [row["metrics"]["rfid"]["caution"] for row in document["rows"]] == [caution, None]
+    assert [(c["name"], c["caution"]) for c in document["groups"][0]["columns"]] == [
+        ("psnr", False),
+        ("kid", False),
+        ("rfid", True),
+    ]
+    lines = list(csv.DictReader(io.StringIO(render(board_with_a_caution(), "csv"))))
+    assert [line["rfid_caution"] for line in lines] == [caution, ""]
+    assert "kid_caution" not in lines[0]
+
+
+def test_a_caution_of_one_seed_is_one_of_their_mean() -> None:
+    numbers = [metric(20.0 + seed, caution="biased" if seed else None) for seed in range(2)]
+    records = [make_record(seed=seed, metrics={"rfid": number}) for seed, number in enumerate(numbers)]
+    ((group,),) = [board.groups for board in make_leaderboard(records, boards=["quality"]).boards]
+    assert group.rows[0].row.metrics["rfid"].caution == "biased"
+    assert group.columns[0].caution

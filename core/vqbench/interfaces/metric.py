@@ -18,8 +18,22 @@ Computed = TypeVar("Computed")
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluationContext:
-    """What is known of an evaluation before its first batch.
+class _Sharing:
+    """Keeps what one metric computed for the others."""
+
+    _shared: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def once(self, key: Hashable, compute: Callable[[], Computed]) -> Computed:
+        """What ``compute`` gives, computed by the first metric that asks this object for ``key`` and shared by all others."""
+        if key not in self._shared:
+            self._shared[key] = compute()
+        shared: Computed = self._shared[key]
+        return shared
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationContext(_Sharing):
+    """What is known of an evaluation before its first batch; ``once`` shares a thing for all of the evaluation (a network).
 
     Attributes:
         images: identifies the test images, in order and as preprocessed: equal for equal pixels.
@@ -35,8 +49,8 @@ class EvaluationContext:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluationBatch:
-    """Originals and their reconstructions, in the two domains that metrics are defined on.
+class EvaluationBatch(_Sharing):
+    """Originals and their reconstructions, in the two domains that metrics are defined on; ``once`` shares what is made of them.
 
     ``originals`` and ``reconstructions`` are float32 ``(B, 3, H, W)``, the originals in [0, 1], the reconstructions as decoded
     (not clamped). ``originals_uint8`` and ``reconstructions_uint8`` are clamped to [0, 1] and rounded to the nearest of 256
@@ -47,14 +61,6 @@ class EvaluationBatch:
     reconstructions: Tensor
     originals_uint8: Tensor
     reconstructions_uint8: Tensor
-    _shared: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
-
-    def once(self, key: Hashable, compute: Callable[[], Computed]) -> Computed:
-        """What ``compute`` gives, computed by the first metric that asks for ``key`` and shared by all of this batch."""
-        if key not in self._shared:
-            self._shared[key] = compute()
-        shared: Computed = self._shared[key]
-        return shared
 
 
 @dataclass(frozen=True, kw_only=True)

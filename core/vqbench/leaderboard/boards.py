@@ -28,7 +28,10 @@ PRIMARY: dict[BoardName, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """A metric in one definition. ``title`` is its name, numbered where a group holds several definitions of it."""
+    """A metric in one definition. ``title`` is its name, numbered where a group holds several definitions of it.
+
+    ``caution`` says whether some of its numbers carry one.
+    """
 
     name: str
     title: str
@@ -36,6 +39,7 @@ class Column:
     better: str | None
     protocol: str
     version: int
+    caution: bool = False
 
     def of(self, row: Row) -> RowMetric | None:
         """The row's number in this definition, or None."""
@@ -175,14 +179,17 @@ def _group(rows: Sequence[Row], board: BoardName, sort: str | None, values: Stor
 
 
 def _columns(rows: Sequence[Row]) -> list[Column]:
-    """One column for each definition of each metric, in the order of the records."""
+    """One column for each definition of each metric, in the order of the records, those with a caution last."""
     definitions: dict[str, Counter[tuple[object, ...]]] = {}
     shapes: dict[tuple[str, tuple[object, ...]], RowMetric] = {}
+    cautioned: set[tuple[str, tuple[object, ...]]] = set()
     for row in rows:
         for name, metric in row.metrics.items():
             counter = definitions.setdefault(name, Counter())
             counter[metric.definition] += metric.value is not None  # a null defines nothing unless all are null
             shapes[name, metric.definition] = metric
+            if metric.caution:
+                cautioned.add((name, metric.definition))
     columns = []
     for name, counter in definitions.items():
         kept = [d for d in counter if counter[d]] or list(counter)[:1]
@@ -197,9 +204,10 @@ def _columns(rows: Sequence[Row]) -> list[Column]:
                     better=shape.better,
                     protocol=shape.protocol,
                     version=shape.version,
+                    caution=(name, definition) in cautioned,
                 )
             )
-    return columns
+    return sorted(columns, key=lambda column: column.caution)
 
 
 def _ranked_by(columns: Sequence[Column], board: BoardName, sort: str | None) -> Column | None:

@@ -14,6 +14,7 @@ from vqbench.results import BrokenRecord, CellRecord, EnvironmentRecord
 from vqbench.significance import LEVEL, Method
 
 __all__ = [
+    "CAUTION",
     "TextColumn",
     "definitions",
     "describe_environment",
@@ -35,6 +36,7 @@ TESTS: dict[Method, str] = {
 }
 DEAD = "‡"
 ESTIMATE = "~"
+CAUTION = "†"
 MOST_SLOTS = 4
 MOST_NAMES = 3
 LONGEST_NAME = 60
@@ -123,8 +125,9 @@ def _quantizer(row: RankedRow) -> str:
 def _metric(column: Column, rows: Sequence[RankedRow], *, essential: bool) -> TextColumn:
     numbers = [column.of(row.row) for row in rows]
     unit = "" if _says_its_unit(column) else f" [{clean(column.unit)}]"
+    mark = f" {CAUTION}" if column.caution else ""
     return TextColumn(
-        title=f"{clean(column.title)}{unit} {ARROWS[column.better]}".rstrip(),
+        title=f"{clean(column.title)}{unit}{mark} {ARROWS[column.better]}".rstrip(),
         cells=tuple(with_interval(column.name, number) for number in numbers),
         brief=tuple(without_interval(column.name, number) for number in numbers),
         essential=essential,
@@ -134,6 +137,7 @@ def _metric(column: Column, rows: Sequence[RankedRow], *, essential: bool) -> Te
             else clean(number.reason)
             if number.value is None
             else f"{number.value!r}, 95 % interval {number.low!r} to {number.high!r}, n = {number.n} {number.over}"
+            + (f"; {clean(number.caution)}" if number.caution else "")
             for number in numbers
         ),
     )
@@ -196,11 +200,15 @@ def _span(values: Sequence[float]) -> str:
 def remarks(group: Group) -> list[str]:
     """What a reader must know about the numbers of a group. A note on all rows alike is said beside their quality only."""
     missing: dict[str, list[Row]] = {}
+    cautions: dict[str, list[Row]] = {}
     for column in group.columns:
         for ranked in group.rows:
             number = column.of(ranked.row)
             if number is not None and number.value is None:
                 missing.setdefault(f"no {clean(column.title)}: {clean(number.reason)}", []).append(ranked.row)
+            elif number is not None and number.caution:
+                text = f"{CAUTION} {clean(column.title)}: {clean(number.caution)}"
+                cautions.setdefault(text, []).append(ranked.row)
     notes: dict[str, list[Row]] = {}
     for ranked in group.rows:
         for note in ranked.row.notes:
@@ -209,7 +217,7 @@ def remarks(group: Group) -> list[str]:
         notes = {text: rows for text, rows in notes.items() if len(rows) < len(group.rows)}
     return [
         clip(text, LONGEST_REASON) + (f" ({_names(rows)})" if len(rows) < len(group.rows) else "")
-        for text, rows in [*missing.items(), *notes.items()]
+        for text, rows in [*cautions.items(), *missing.items(), *notes.items()]
     ]
 
 

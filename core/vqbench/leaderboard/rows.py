@@ -26,6 +26,7 @@ class RowMetric:
 
     ``value`` is null, with a ``reason``, where a record of the row has none. ``low`` and ``high`` bound the 95 %
     interval or are null. ``n`` counts what ``over`` says: a record's own measurements (of one seed), or seeds.
+    ``caution`` says why to distrust a value that is there.
     """
 
     value: float | None
@@ -38,6 +39,7 @@ class RowMetric:
     protocol: str
     version: int
     reason: str | None
+    caution: str | None = None
 
     @property
     def definition(self) -> tuple[object, ...]:
@@ -233,6 +235,7 @@ def _own(metric: MetricRecord) -> RowMetric:
         protocol=metric.protocol,
         version=metric.version,
         reason=metric.reason if metric.value is None else None,
+        caution=metric.caution if metric.value is not None else None,
     )
 
 
@@ -272,6 +275,7 @@ def _over_seeds(name: str, board: BoardName, records: Sequence[CellRecord]) -> R
         protocol=shape.protocol,
         version=shape.version,
         reason=reason,
+        caution=None if mean is None else next((metric.caution for metric in found if metric.caution), None),
     )
 
 

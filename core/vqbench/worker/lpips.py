@@ -127,6 +127,12 @@ class LPIPS(nn.Module):
 
     def _features(self, x: Tensor) -> Iterator[Tensor]:
         """Of each tapped layer, of unit length at each position."""
+        for tap in self.taps(x):
+            # its derivative is 0 where all features are, where that of a root would not be finite
+            yield tap / (torch.linalg.vector_norm(tap, dim=1, keepdim=True) + EPSILON)
+
+    def taps(self, x: Tensor) -> Iterator[Tensor]:
+        """The tapped layers' outputs ``(B, C, h, w)`` for images ``(B, 3, H, W)`` in [-1, 1], as they are."""
         trunk = self.trunk
         settings = zip(trunk.convolutions, trunk.strides, trunk.paddings, strict=True)
         convolutions = {index: (stride, padding) for index, stride, padding in settings}
@@ -141,8 +147,7 @@ class LPIPS(nn.Module):
             else:
                 x = relu(x)
             if i in trunk.taps:
-                # its derivative is 0 where all features are, where that of a root would not be finite
-                yield x / (torch.linalg.vector_norm(x, dim=1, keepdim=True) + EPSILON)
+                yield x
 
 
 def load_lpips(net: Net, device: torch.device) -> tuple[LPIPS, Located]:

@@ -1,8 +1,9 @@
-"""Descriptors of the built-in image metrics; importing them imports no torch."""
+"""Descriptors of the built-in metrics; importing them imports no torch."""
 
 from __future__ import annotations
 
 from vqbench.specs import MetricSpec
+from vqbench_plugins.metrics.distribution_specs import DISTRIBUTION_METRICS
 
 __all__ = [
     "L1",
@@ -123,5 +124,8 @@ def _lpips(net: str, target: str, network: str, smallest: int) -> MetricSpec:
 LPIPS_ALEX = _lpips("alex", "LPIPSAlex", "AlexNet", 31)
 LPIPS_VGG = _lpips("vgg", "LPIPSVGG", "VGG-16", 16)
 
-METRICS = (PSNR, SSIM, L1, MSE, MS_SSIM, PSNR_POOLED, PSNR_FLOAT, SSIM_SKIMAGE, LPIPS_ALEX, LPIPS_VGG)
+METRICS = (
+    *(PSNR, SSIM, L1, MSE, MS_SSIM, PSNR_POOLED, PSNR_FLOAT, SSIM_SKIMAGE, LPIPS_ALEX, LPIPS_VGG),
+    *DISTRIBUTION_METRICS,
+)
 """All of them."""

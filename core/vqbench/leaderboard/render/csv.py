@@ -23,11 +23,11 @@ PARTS = ("", "_low", "_high", "_n", "_unit")
 def render_csv(leaderboard: Leaderboard) -> str:
     """A header, the ranked rows, cells and records without numbers with their ``reason``, curves, then published numbers.
 
-    A metric has five columns: ``psnr``, ``psnr_low``, ``psnr_high``, ``psnr_n``, ``psnr_unit``; what a row does not
-    have is empty. Published numbers (board ``published``) stay out of those columns: each has three of its own,
-    ``published_psnr``, ``published_psnr_deviation`` and ``published_psnr_definition``, beside the row's ``protocol`` and
-    ``source``. So do curves (board ``rate``), which have ``bd_rate_psnr``, ``bd_psnr`` and the like. A text that a spreadsheet
-    would take for a formula gets an apostrophe before it.
+    A metric has five columns: ``psnr``, ``psnr_low``, ``psnr_high``, ``psnr_n``, ``psnr_unit``, and ``psnr_caution`` where
+    one of its numbers carries one; what a row does not have is empty. Published numbers (board ``published``) stay out of
+    those columns: each has three of its own, ``published_psnr``, ``published_psnr_deviation`` and
+    ``published_psnr_definition``, beside the row's ``protocol`` and ``source``. So do curves (board ``rate``), which have
+    ``bd_rate_psnr``, ``bd_psnr`` and the like. A text that a spreadsheet would take for a formula gets an apostrophe before it.
     """
     lines = [_row(ranked, group) for board in leaderboard.boards for group in board.groups for ranked in group.rows]
     fixed = list(_blank())
@@ -91,6 +91,8 @@ def _row(ranked: RankedRow, group: Group) -> dict[str, Any]:
         if number is not None:
             values = (number.value, number.low, number.high, number.n, number.unit)
             line |= {f"{column.title}{part}": value for part, value in zip(PARTS, values, strict=True)}
+            if column.caution:
+                line[f"{column.title}_caution"] = number.caution
     return line
 
 
