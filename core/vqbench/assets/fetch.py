@@ -152,7 +152,9 @@ class _Job:
     def failure(self, failures: Sequence[tuple[Provider, VQBenchError]]) -> VQBenchError:
         """What a user is told when no provider has it."""
         command = self.asset.command
-        smallest = min((provider for provider, _ in failures), key=lambda p: sum(part.size for part in p.parts))
+        smallest = min(
+            (provider for provider, _ in failures if provider.parts), key=lambda p: sum(part.size for part in p.parts)
+        )
         files = " and ".join(f"{part.filename} (sha256 {part.sha256})" for part in smallest.parts)
         by_hand = f"get {files} elsewhere, put it into a folder DIR, and run `{command} --packages DIR`"
         if self.offline:

@@ -85,6 +85,13 @@ def _check_kind(owner: str, spec: ComponentSpec) -> None:
             value = getattr(spec, field)
             if not callable(value) and not (optional and value is None):
                 raise _bad(owner, field, value, "a function of the parameters")
+    if isinstance(spec, DatasetSpec):
+        for field in ("assets", "fetch"):
+            if (value := getattr(spec, field)) is not None and not (isinstance(value, str) and TARGET.fullmatch(value)):
+                raise _bad(owner, field, value, "'package.module:function'")
+        sizes = spec.image_sizes
+        if sizes is not None and not (isinstance(sizes, tuple | range) and sizes and all(map(_is_int, sizes))):
+            raise _bad(owner, "image_sizes", sizes, "a tuple or range of integers")
     if isinstance(spec, MetricSpec):
         _text(owner, "unit", spec.unit, empty=True)
         _text(owner, "protocol", spec.protocol)

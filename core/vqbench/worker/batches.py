@@ -64,9 +64,7 @@ class TrainingBatches:
         Raises:
             DataError: the dataset returned something else than such images.
         """
-        return load_batch(
-            self._images, self.indices(step), self._device, name=self._name, image_size=self._image_size
-        )
+        return load_batch(self._images, self.indices(step), self._device, name=self._name, image_size=self._image_size)
 
     def from_step(self, start: int, stop: int, *, prefetch: bool = False) -> Generator[Tensor, None, None]:
         """The batches of steps ``start`` … ``stop - 1``; with ``prefetch`` a thread makes the next one meanwhile."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import json
 import logging
 import os
@@ -28,11 +27,19 @@ import numpy.typing as npt
 import PIL
 
 from vqbench.assets import cache_folder
+from vqbench.canonical import content_id
 from vqbench.errors import DataError
 from vqbench_plugins.datasets.decoding import DecodedImage, Interpolation, quiet_pillow, read_image
-from vqbench_plugins.datasets.uint8_images import CACHE_BYTES, THREADS, ArrayImages, MadeImages, MappedImages, Uint8Images
+from vqbench_plugins.datasets.uint8_images import (
+    CACHE_BYTES,
+    THREADS,
+    ArrayImages,
+    MadeImages,
+    MappedImages,
+    Uint8Images,
+)
 
-__all__ = ["UNUSED_DAYS", "DecodedFiles", "decode_files"]
+__all__ = ["UNUSED_DAYS", "DecodedFiles", "decode_files", "decode_once"]
 
 UNUSED_DAYS = 30
 """After so many days without use decoded images are deleted, the next time others are written."""
@@ -62,13 +69,29 @@ class _Index:
 
 
 def decode_files(root: Path, names: Sequence[str], image_size: int, interpolation: Interpolation) -> DecodedFiles:
-    """Square RGB images (:mod:`~vqbench_plugins.datasets.decoding`) of files ``names`` below ``root``.
-
-    The first call decodes all of them with several threads; later ones, in this process or another, find the result. Two
-    processes that want the same images at a time decode them once.
-    """
+    """Square RGB images (:mod:`~vqbench_plugins.datasets.decoding`) of files ``names`` below ``root``, decoded once."""
+    states = [_state(root / name) for name in names]
     read = partial(_read, root, image_size, interpolation)
-    index, images = _find_or_decode(_key(root, names, image_size, interpolation), names, image_size, read)
+    return decode_once([str(root), interpolation, list(zip(names, states, strict=True))], names, image_size, read)
+
+
+def decode_once(
+    what: object, names: Sequence[str], image_size: int, read: Callable[[str], DecodedImage]
+) -> DecodedFiles:
+    """The images that ``read`` makes of ``names``.
+
+    The first call reads all of them with several threads; later ones, in this process or another, find the result. Two
+    processes that want the same images at a time decode them once.
+
+    Args:
+        what: JSON that says everything the images depend on but their size and Pillow's version.
+        names: of the images.
+        image_size: H = W in pixels.
+        read: called from several threads, and pickled with the images if they can be kept nowhere. It raises DataError for
+            those that cannot be read.
+    """
+    key = content_id([1, PIL.__version__, image_size, what], length=32)
+    index, images = _find_or_decode(key, names, image_size, read)
     readable = [name for name in names if name not in index.unreadable]
     return DecodedFiles(
         images=images or MadeImages(len(readable), image_size, _Loader(read, readable)),
@@ -175,16 +198,13 @@ class _Loader:
         return self.read(self.names[index]).pixels
 
 
-def _key(root: Path, names: Sequence[str], image_size: int, interpolation: Interpolation) -> str:
-    """Of the files' names, sizes and times, how they are decoded, and by which version of Pillow."""
-    digest = hashlib.sha256(f"1\0{PIL.__version__}\0{image_size}\0{interpolation}\0{root}\n".encode())
-    for name in names:
-        try:
-            state = os.stat(root / name)
-            digest.update(f"{name}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
-        except OSError:
-            digest.update(f"{name}\0missing\n".encode())
-    return digest.hexdigest()[:32]
+def _state(path: Path) -> list[int]:
+    """Size and time of a file; nothing if there is none."""
+    try:
+        state = path.stat()
+    except OSError:
+        return []
+    return [state.st_size, state.st_mtime_ns]
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from vqbench_plugins.datasets.decoded import DecodedFiles, decode_files
 from vqbench_plugins.datasets.decoding import Interpolation
 from vqbench_plugins.datasets.image_files import ImageFiles, fingerprint, list_images, quoted
 
-__all__ = ["FileDataset", "ImageFolder"]
+__all__ = ["FileDataset", "ImageFolder", "remarks"]
 
 
 class FileDataset(Dataset):
@@ -38,9 +38,7 @@ class FileDataset(Dataset):
 
     def split(self, name: Literal["train", "test"]) -> Images:
         if name not in self._splits:
-            decoded = decode_files(
-                self._files.root(name), self._files.names(name), self.image_size, self.interpolation
-            )
+            decoded = decode_files(self._files.root(name), self._files.names(name), self.image_size, self.interpolation)
             if not decoded.names:
                 raise DataError(f"none of the {name} images can be read", got=quoted(decoded.unreadable))
             self._notes[name] = self._remarks(name, decoded)
@@ -52,13 +50,17 @@ class FileDataset(Dataset):
 
     def _remarks(self, split: Literal["train", "test"], decoded: DecodedFiles) -> list[str]:
         """Notes about a split that was opened."""
-        remarks = []
-        if decoded.unreadable:
-            remarks.append(f"unreadable {split} images that were left out: {quoted(decoded.unreadable)}")
-        if decoded.enlarged:
-            side = self.image_size
-            remarks.append(f"{split} images smaller than {side} pixels that were enlarged: {quoted(decoded.enlarged)}")
-        return remarks
+        return remarks(split, self.image_size, decoded)
+
+
+def remarks(split: str, image_size: int, decoded: DecodedFiles) -> list[str]:
+    """Notes about images that could not be read, or were enlarged."""
+    notes = []
+    if decoded.unreadable:
+        notes.append(f"unreadable {split} images that were left out: {quoted(decoded.unreadable)}")
+    if decoded.enlarged:
+        notes.append(f"{split} images smaller than {image_size} pixels that were enlarged: {quoted(decoded.enlarged)}")
+    return notes
 
 
 class ImageFolder(FileDataset):
@@ -94,10 +96,10 @@ class ImageFolder(FileDataset):
         super().__init__(image_size, files, interpolation)
 
     def _remarks(self, split: Literal["train", "test"], decoded: DecodedFiles) -> list[str]:
-        remarks = super()._remarks(split, decoded)
+        notes = super()._remarks(split, decoded)
         if split == "test" and (twins := self._twins(decoded)):
-            remarks.append(f"test images whose file is also a training image: {quoted(twins)}")
-        return remarks
+            notes.append(f"test images whose file is also a training image: {quoted(twins)}")
+        return notes
 
     def _twins(self, test: DecodedFiles) -> list[str]:
         trained_on = {fingerprint(self._files.root("train") / name) for name in self._files.train}

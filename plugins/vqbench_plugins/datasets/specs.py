@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from vqbench.specs import DatasetSpec, Parameter
+from vqbench.specs import DatasetSpec, Parameter, Requirement
+from vqbench_plugins.datasets.hub_files import hub_revision
 from vqbench_plugins.datasets.image_files import folder_revision
 from vqbench_plugins.datasets.photo_files import photos_revision
+from vqbench_plugins.datasets.sources import cifar10_revision, fashion_mnist_revision, openimages_revision
 from vqbench_plugins.datasets.standard_folders import COCO_VAL, FFHQ, IMAGENET_VAL, standard_revision
 
 __all__ = ["DATASETS", "FOLDER", "PHOTOS"]
@@ -36,6 +38,7 @@ PHOTOS = DatasetSpec(
     target="vqbench_plugins.datasets.photos:Photos",
     summary="seeded crops of ten free photos that come with scikit-image; nothing is downloaded",
     revision=photos_revision,
+    image_sizes=range(1, 301),
     parameters=(
         Parameter(name="train_images", type="int", default=4096, minimum=1, summary="crops of the training photos"),
         Parameter(name="test_images", type="int", default=256, minimum=1, summary="crops of the test photos"),
@@ -108,5 +111,61 @@ FACES = DatasetSpec(
     capabilities=frozenset({"offline"}),
 )
 
-DATASETS = (PHOTOS, FOLDER, IMAGENET, COCO, FACES)
+CIFAR10 = DatasetSpec(
+    name="cifar10",
+    target="vqbench_plugins.datasets.small_images:Cifar10",
+    summary="CIFAR-10: 50,000 training and 10,000 test images of 32 × 32",
+    revision=cifar10_revision,
+    assets="vqbench_plugins.datasets.sources:cifar10_assets",
+    image_sizes=(32,),
+    parameters=(TRAIN_IMAGES, TEST_IMAGES),
+    paper="Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009",
+    licence="LicenseRef-none-stated",
+)
+
+FASHION_MNIST = DatasetSpec(
+    name="fashion_mnist",
+    target="vqbench_plugins.datasets.small_images:FashionMnist",
+    summary="Fashion-MNIST: 60,000 training and 10,000 test images of 28 × 28 in grey, or framed in black to 32 × 32",
+    revision=fashion_mnist_revision,
+    assets="vqbench_plugins.datasets.sources:fashion_mnist_assets",
+    image_sizes=(28, 32),
+    parameters=(TRAIN_IMAGES, TEST_IMAGES),
+    paper="Xiao et al., Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms, arXiv 1708.07747",
+    licence="MIT",
+)
+
+OPENIMAGES = DatasetSpec(
+    name="openimages",
+    target="vqbench_plugins.datasets.openimages:OpenImages",
+    summary="919 photos of Open Images V7 (719 to train on, 200 to test on) of 120 × 120; no sample of ImageNet",
+    revision=openimages_revision,
+    assets="vqbench_plugins.datasets.sources:openimages_assets",
+    image_sizes=range(1, 121),
+    parameters=(TRAIN_IMAGES, TEST_IMAGES, INTERPOLATION),
+    paper="Kuznetsova et al., The Open Images Dataset V4, arXiv 1811.00982",
+    licence="CC-BY-2.0",
+)
+
+HUB = DatasetSpec(
+    name="hf",
+    target="vqbench_plugins.datasets.hub:HubDataset",
+    summary="a dataset of the Hugging Face hub at a pinned commit, fetched once with the library datasets",
+    revision=hub_revision,
+    fetch="vqbench_plugins.datasets.hub_files:fetch_hub",
+    parameters=(
+        Parameter(name="repo", type="str", default="", summary="owner/name of the dataset; must be set"),
+        Parameter(name="commit", type="str", default="", summary="40 hexadecimal digits; must be set"),
+        Parameter(name="config", type="str", default="", summary="configuration; empty: the only or default one"),
+        Parameter(name="train_split", type="str", default="train", summary="name of the split to train on"),
+        Parameter(name="test_split", type="str", default="test", summary="name of the split to test on"),
+        Parameter(name="column", type="str", default="image", summary="column that holds the images"),
+        TRAIN_IMAGES,
+        TEST_IMAGES,
+        INTERPOLATION,
+    ),
+    requires=(Requirement(module="datasets", install="pip install 'vqbench[hf]'"),),
+)
+
+DATASETS = (PHOTOS, CIFAR10, FASHION_MNIST, OPENIMAGES, FOLDER, IMAGENET, COCO, FACES, HUB)
 """All of them."""
