@@ -190,7 +190,8 @@ class DatasetSpec(ComponentSpec):
 class MetricSpec(ComponentSpec):
     """A number that is measured on originals and reconstructions.
 
-    ``better`` is the direction; ``protocol`` says in a few words which of the definitions of that name it is.
+    ``better`` is the direction; ``protocol`` says in a few words which of the definitions of that name it is. ``weights`` names
+    the pretrained weights it needs (those of ``vqbench weights``): a null for want of them is measured once they are here.
     """
 
     kind: ClassVar[str] = "metric"
@@ -198,6 +199,7 @@ class MetricSpec(ComponentSpec):
     unit: str
     better: Literal["higher", "lower"]
     protocol: str
+    weights: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from vqbench.assets.asset import (
     Provider,
     Report,
 )
-from vqbench.assets.fetch import downloads_folder, fetch, is_offline
+from vqbench.assets.fetch import downloads_folder, fetch, forget_downloads, is_offline
 from vqbench.assets.find import find, present
 from vqbench.assets.folders import ASSETS_VARIABLE, CACHE_VARIABLE, asset_folders, cache_folder
 from vqbench.assets.weights import WEIGHTS, locate, missing_weights, weights_asset
@@ -38,6 +38,7 @@ __all__ = [
     "downloads_folder",
     "fetch",
     "find",
+    "forget_downloads",
     "is_offline",
     "locate",
     "missing_weights",

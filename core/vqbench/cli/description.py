@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from vqbench.assets import missing_weights
 from vqbench.catalog import Catalog, Entry, missing_requirements, resolve_parameters
 from vqbench.catalog.naming import AnyEntry
 from vqbench.cli.output import printable, table
@@ -69,6 +70,7 @@ def _component(spec: ComponentSpec) -> dict[str, Any]:
         described["revision"] = _asked(lambda: spec.revision(defaults))
     elif isinstance(spec, MetricSpec):
         described |= {"unit": spec.unit, "better": spec.better, "protocol": spec.protocol}
+        described["weights"] = {name: not missing_weights([name]) for name in spec.weights}
     else:
         assert isinstance(spec, BackboneSpec)
     return described
@@ -135,6 +137,8 @@ def render(described: dict[str, Any]) -> str:
             facts[key] = described[key]
     if described.get("capabilities"):
         facts["capabilities"] = ", ".join(described["capabilities"])
+    for name, here in described.get("weights", {}).items():
+        facts[f"weights {name}"] = "here" if here else f"MISSING: vqbench weights fetch {name}"
     for requirement in described.get("requires", ()):
         state = "installed" if requirement["installed"] else f"MISSING: {requirement['install']}"
         facts[f"requires {requirement['module']}"] = state

@@ -14,6 +14,7 @@ from typing import Literal
 
 import click
 
+from vqbench.assets import WEIGHTS, missing_weights
 from vqbench.catalog import Catalog, CatalogOptions, missing_requirements
 from vqbench.cli.options import catalog_options, json_option
 from vqbench.cli.output import echo_json, printable
@@ -39,14 +40,14 @@ class Finding:
 @json_option
 @click.pass_context
 def doctor(context: click.Context, catalog_options: CatalogOptions, as_json: bool) -> None:
-    """Check that this installation is sound: packages, GPU, plugins, photos.
+    """Check that this installation is sound: packages, GPU, photos, weights, plugins.
 
     \b
     Examples:
       vqbench doctor
       vqbench doctor --json
     """
-    findings = [*_packages(), *_torch(), *_photos(), *_plugins(catalog_options)]
+    findings = [*_packages(), *_torch(), *_photos(), *_weights(), *_plugins(catalog_options)]
     if as_json:
         echo_json([asdict(finding) for finding in findings])
     else:
@@ -144,6 +145,17 @@ def _photos() -> Iterator[Finding]:
             message="scikit-image's bundled photos are missing",
             hint="`pip install --force-reinstall scikit-image`",
         )
+
+
+def _weights() -> Iterator[Finding]:
+    """Which weights are here, going by their names: `vqbench weights status` verifies them."""
+    missing = missing_weights(tuple(WEIGHTS))
+    here = ", ".join(name for name in WEIGHTS if name not in missing) or "none"
+    if missing:
+        message = f"{here} here; metrics that need {' or '.join(missing)} are null"
+        yield Finding(level="warning", subject="weights", message=message, hint="`vqbench weights fetch` gets them.")
+    else:
+        yield Finding(level="ok", subject="weights", message=f"{here} here")
 
 
 def _plugins(options: CatalogOptions) -> Iterator[Finding]:

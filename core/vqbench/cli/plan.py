@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vqbench.cli.assets import assets_option
 from vqbench.cli.options import catalog_options, json_option
 from vqbench.cli.output import echo_json, printable, table
 from vqbench.cli.selection import Selection, selection_options
@@ -20,6 +21,7 @@ __all__ = ["plan"]
 
 @click.command(epilog="Exit code 0: shown; 2: the suite is malformed or impossible.")
 @selection_options
+@assets_option
 @catalog_options
 @json_option
 def plan(selection: Selection, catalog_options: CatalogOptions, as_json: bool) -> None:
@@ -32,14 +34,16 @@ def plan(selection: Selection, catalog_options: CatalogOptions, as_json: bool) -
       vqbench plan quickstart --json | jq '.cells[].bits_per_image'
     """
     from vqbench.results import ResultsFolder
-    from vqbench.run.cached import what_is_cached
+    from vqbench.run.cached import what_is_cached, what_lacks_weights
 
     made = selection.plan(catalog_options)
     cached = what_is_cached(made, ResultsFolder(selection.results, made.suite)).cells
     if as_json:
-        echo_json(_as_json(made, cached))
+        echo_json(_as_json(made, cached) | {"lacking": what_lacks_weights(made)})
     else:
         click.echo(_as_text(made, cached), nl=False)
+        if lacking := what_lacks_weights(made):
+            click.echo(printable(f"Note: {lacking}."))
 
 
 def _as_json(plan: Plan, cached: frozenset[str]) -> dict[str, Any]:

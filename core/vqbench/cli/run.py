@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vqbench.cli.assets import assets_option
 from vqbench.cli.options import catalog_options
 from vqbench.cli.output import printable
 from vqbench.cli.selection import Selection, selection_options
@@ -45,6 +46,7 @@ MOST_ROWS = 60
     is_flag=True,
     help="Keep workers from the network: sets VQBENCH_OFFLINE and HF_HUB_OFFLINE for them. (vqbench itself downloads nothing.)",
 )
+@assets_option
 @click.option("--quiet", is_flag=True, help="No progress, only the leaderboards.")
 @catalog_options
 @click.pass_context
@@ -73,6 +75,7 @@ def run(
       vqbench run my-suite.toml --set recipe.steps=2000 --results results/long
     """
     from vqbench.results import ResultsFolder
+    from vqbench.run.cached import what_lacks_weights
     from vqbench.run.job import WorkerOptions
     from vqbench.run.session import run_plan
 
@@ -81,6 +84,8 @@ def run(
     plan = selection.plan(catalog_options)
     for skip in plan.skips:
         click.echo(printable(f"skipped: {skip.quantizer} × {skip.backbone} × {skip.dataset}: {skip.reason}"), err=True)
+    if lacking := what_lacks_weights(plan):
+        click.echo(printable(f"note: {lacking}"), err=True)
     if not plan.cells:
         raise UnavailableError("No cell of this suite can run here", hint="The reasons are above.")
     options = WorkerOptions(

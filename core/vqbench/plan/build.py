@@ -23,7 +23,7 @@ from vqbench.plan.matrix import Cell, Component, Level, Plan, Skip, TrainUnit
 from vqbench.plan.recipe import Recipe
 from vqbench.plan.suite import BackboneEntry, DatasetEntry, QuantizerEntry, Suite, explain_recipe
 from vqbench.rate import Bits, LevelRate
-from vqbench.specs import BackboneSpec, DatasetSpec, LevelPlan, LevelShape, QuantizerSpec
+from vqbench.specs import BackboneSpec, DatasetSpec, LevelPlan, LevelShape, MetricSpec, QuantizerSpec
 
 __all__ = ["PlanFilter", "build_plan"]
 
@@ -176,7 +176,8 @@ def _resolve(entries: Sequence[AnyEntry], kind: str, key: str, catalog: Catalog,
 
 def _component(entry: Entry, parameters: Mapping[str, Any]) -> Component:
     local = tuple(parameter.name for parameter in entry.spec.parameters if parameter.local)
-    return Component(id=entry.id, version=entry.spec.version, parameters=dict(parameters), local=local)
+    weights = entry.spec.weights if isinstance(entry.spec, MetricSpec) else ()
+    return Component(id=entry.id, version=entry.spec.version, parameters=dict(parameters), local=local, weights=weights)
 
 
 def _at(where: str, error: VQBenchError) -> VQBenchError:

@@ -21,13 +21,14 @@ PROTOCOL_VERSION = 1
 class Component:
     """A component with its complete parameters: full id, the author's version, name → JSON value.
 
-    ``local`` names the parameters that only say where something lies on this machine.
+    ``local`` names the parameters that only say where something lies on this machine; ``weights`` are those a metric needs.
     """
 
     id: str
     version: int
     parameters: Mapping[str, Any]
     local: tuple[str, ...] = ()
+    weights: tuple[str, ...] = ()
 
     @property
     def identity(self) -> dict[str, Any]:

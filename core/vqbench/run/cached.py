@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vqbench.assets import missing_weights
 from vqbench.errors import RecordError
 from vqbench.plan import Component, Plan, TrainUnit
 from vqbench.results import BrokenRecord, CellRecord, ResultsFolder
 
-__all__ = ["Cached", "is_trained", "satisfies", "what_is_cached"]
+__all__ = ["Cached", "is_trained", "satisfies", "what_is_cached", "what_lacks_weights"]
+
+TRAINING_WEIGHTS = "lpips_vgg"
+"""What ``recipe.lpips_weight`` needs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +35,7 @@ def what_is_cached(plan: Plan, folder: ResultsFolder) -> Cached:
         except RecordError as error:
             broken.append(BrokenRecord(path=folder.record_path(cell.id), reason=str(error)))
         else:
-            if satisfies(record, plan.metrics):
+            if satisfies(record, plan.metrics) and not _more_can_be_measured(record, plan.metrics):
                 cells.add(cell.id)
     units = frozenset(unit.id for unit in plan.units if is_trained(unit, folder))
     return Cached(cells=frozenset(cells), units=units, broken=tuple(broken))
@@ -47,6 +51,27 @@ def satisfies(record: CellRecord | None, metrics: Sequence[Component]) -> bool:
             for metric in metrics
         )
     )
+
+
+def _more_can_be_measured(record: CellRecord | None, metrics: Sequence[Component]) -> bool:
+    """Whether a metric is null for want of weights that are here now."""
+    return record is not None and any(
+        record.metrics[metric.name].unavailable and metric.weights and not missing_weights(metric.weights)
+        for metric in metrics
+    )
+
+
+def what_lacks_weights(plan: Plan) -> str | None:
+    """A sentence on the metrics and training runs that need weights which are not here, with the line to run; None if none do."""
+    nulls = {metric.name: missing_weights(metric.weights) for metric in plan.metrics}
+    nulls = {name: missing for name, missing in nulls.items() if missing}
+    runs = sum(unit.recipe["lpips_weight"] > 0 for unit in plan.units) if missing_weights([TRAINING_WEIGHTS]) else 0
+    if not nulls and not runs:
+        return None
+    parts = [f"{', '.join(nulls)} will be null"] if nulls else []
+    parts += [f"{runs} training runs cannot start (recipe.lpips_weight)"] if runs else []
+    names = dict.fromkeys([name for missing in nulls.values() for name in missing] + [TRAINING_WEIGHTS] * bool(runs))
+    return f"{' and '.join(parts)} for want of weights: `vqbench weights fetch {' '.join(names)}` gets them"
 
 
 def is_trained(unit: TrainUnit, folder: ResultsFolder) -> bool:

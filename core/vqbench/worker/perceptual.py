@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from vqbench.errors import UnavailableError
+from vqbench.worker.lpips import load_lpips
 
 __all__ = ["Perceptual", "load_perceptual"]
 
@@ -22,13 +23,16 @@ def load_perceptual(weight: float, device: torch.device) -> Perceptual | None:
     """LPIPS (VGG-16; Zhang et al., arXiv 1801.03924) as a training loss, or None where its weight is 0.
 
     Raises:
-        UnavailableError: the weight is positive. This version of vqbench does not ship the network's weights.
+        UnavailableError: the weight is positive, and the network's weights are not here.
     """
     if weight == 0:
         return None
-    raise UnavailableError(
-        "recipe.lpips_weight asks for LPIPS, whose network weights this version of vqbench cannot load",
-        got=f"lpips_weight = {weight}",
-        expected="0",
-        hint="Set lpips_weight = 0 in the recipe, or --set recipe.lpips_weight=0.",
-    )
+    try:
+        return load_lpips("vgg", device)[0]
+    except UnavailableError as error:
+        raise UnavailableError(
+            f"recipe.lpips_weight = {weight} asks for LPIPS. {error.what}",
+            got=error.got,
+            expected=error.expected,
+            hint=f"{error.hint} Or train without: --set recipe.lpips_weight=0.",
+        ) from error

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from vqbench.specs import MetricSpec
 
-__all__ = ["L1", "METRICS", "MSE", "MS_SSIM", "PSNR", "PSNR_FLOAT", "PSNR_POOLED", "SSIM", "SSIM_SKIMAGE"]
+__all__ = [
+    "L1",
+    "LPIPS_ALEX",
+    "LPIPS_VGG",
+    "METRICS",
+    "MSE",
+    "MS_SSIM",
+    "PSNR",
+    "PSNR_FLOAT",
+    "PSNR_POOLED",
+    "SSIM",
+    "SSIM_SKIMAGE",
+]
 
 _UINT8 = "clamped, rounded to the nearest of 256 levels, RGB"
 
@@ -91,5 +103,25 @@ SSIM_SKIMAGE = MetricSpec(
     ),
 )
 
-METRICS = (PSNR, SSIM, L1, MSE, MS_SSIM, PSNR_POOLED, PSNR_FLOAT, SSIM_SKIMAGE)
+
+def _lpips(net: str, target: str, network: str, smallest: int) -> MetricSpec:
+    return MetricSpec(
+        name=f"lpips_{net}",
+        target=f"vqbench_plugins.metrics.lpips:{target}",
+        summary=f"perceptual distance LPIPS on {network}, images of {smallest} pixels or more",
+        unit="1",
+        better="lower",
+        protocol=(
+            f"LPIPS v0.1, {network} of torchvision with the authors' linear heads: mean over positions, sum of five layers, mean "
+            f"over images; float32; {_UINT8}, scaled to [-1, 1]"
+        ),
+        weights=(f"lpips_{net}",),
+        paper="Zhang, Isola, Efros, Shechtman, Wang, CVPR 2018 (arXiv 1801.03924)",
+    )
+
+
+LPIPS_ALEX = _lpips("alex", "LPIPSAlex", "AlexNet", 31)
+LPIPS_VGG = _lpips("vgg", "LPIPSVGG", "VGG-16", 16)
+
+METRICS = (PSNR, SSIM, L1, MSE, MS_SSIM, PSNR_POOLED, PSNR_FLOAT, SSIM_SKIMAGE, LPIPS_ALEX, LPIPS_VGG)
 """All of them."""
