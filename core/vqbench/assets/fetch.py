@@ -108,7 +108,8 @@ class _Job:
                         (made / file.path).parent.mkdir(parents=True, exist_ok=True)
                         shutil.copyfile(part, made / file.path)
             else:
-                self.say(f"converting {', '.join(part.name for part in parts)}")
+                if parts:
+                    self.say(f"converting {', '.join(part.name for part in parts)}")
                 _function(provider.convert)(parts, made)
             sha256 = verify_form(form, made)
             if isinstance(sha256, Damaged):

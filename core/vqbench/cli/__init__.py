@@ -34,6 +34,7 @@ COMMANDS = {
     "weights": _Lazy(
         "vqbench.cli.weights:weights", "Fetch pretrained networks that metrics need, or see which are here."
     ),
+    "data": _Lazy("vqbench.cli.data:data", "Fetch datasets, or see which are here."),
     "doctor": _Lazy("vqbench.cli.doctor:doctor", "Check that this installation is sound."),
     "leaderboard": _Lazy("vqbench.cli.leaderboard:leaderboard", "Rank the records of a results folder."),
 }

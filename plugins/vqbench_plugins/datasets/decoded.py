@@ -134,16 +134,20 @@ def _write(folder: Path, names: Sequence[str], image_size: int, read: Callable[[
     shutil.rmtree(made, ignore_errors=True)  # of a process that was killed
     try:
         made.mkdir()
-        index = _Index()
-        with (made / "pixels").open("wb") as file:
-            for row in _decode(names, read, index):
-                file.write(row.tobytes())
-        (made / "index.json").write_text(json.dumps(asdict(index)))
+        _fill(made, names, read)
         if folder.exists():
             shutil.rmtree(folder)  # damaged, or it would have been opened
         made.rename(folder)
     finally:
         shutil.rmtree(made, ignore_errors=True)
+
+
+def _fill(folder: Path, names: Sequence[str], read: Callable[[str], DecodedImage]) -> None:
+    index = _Index()
+    with (folder / "pixels").open("wb") as file:
+        for row in _decode(names, read, index):
+            file.write(row.tobytes())
+    (folder / "index.json").write_text(json.dumps(asdict(index)))
 
 
 def _open(folder: Path, names: Sequence[str], image_size: int) -> tuple[_Index, Uint8Images] | None:

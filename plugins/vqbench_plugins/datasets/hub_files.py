@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from vqbench.assets import asset_folders, is_offline
 from vqbench.canonical import content_id
 from vqbench.errors import DataError, ParameterError, UnavailableError
 from vqbench.specs import Parameters
@@ -37,8 +38,6 @@ def hub_folder(parameters: Parameters) -> Path:
         ParameterError: repository or commit are not given, or the splits are one.
         UnavailableError: it was not fetched.
     """
-    from vqbench.assets import asset_folders
-
     name = _name(parameters)
     for _, folder in asset_folders():
         if (folder / name).is_dir():
@@ -60,8 +59,6 @@ def fetch_hub(parameters: Parameters, report: Callable[[str], None]) -> Path:
         UnavailableError: ``datasets`` is not installed, the network is forbidden, or the hub cannot be reached.
         DataError: there is no such column or split, or the column does not hold images.
     """
-    from vqbench.assets import asset_folders, is_offline
-
     try:
         return hub_folder(parameters)
     except UnavailableError:
@@ -121,7 +118,12 @@ def _name(parameters: Parameters) -> str:
     """The folder's name below a folder of assets."""
     repo, commit = parameters["repo"], parameters["commit"]
     if not _REPOSITORY.fullmatch(repo) or ".." in repo:
-        raise ParameterError("repo is not a dataset of the Hugging Face hub", got=repr(repo), expected="owner/name")
+        raise ParameterError(
+            "repo is not a dataset of the Hugging Face hub",
+            got=repr(repo),
+            expected="owner/name",
+            hint="Set repo and commit.",
+        )
     if not _COMMIT.fullmatch(commit):
         raise ParameterError(
             "commit is not a commit",

