@@ -133,6 +133,7 @@ def _walk(base: Path, passed_over: dict[str, list[str]]) -> Iterator[str]:
     def unreadable(error: OSError) -> None:
         pass_over("folders that cannot be read", error.filename)
 
+    top = str(base)
     for folder, subfolders, names in os.walk(base, followlinks=False, onerror=unreadable):
         for name in subfolders:
             if os.path.islink(os.path.join(folder, name)):
@@ -143,12 +144,12 @@ def _walk(base: Path, passed_over: dict[str, list[str]]) -> Iterator[str]:
                 continue
             if not _is_utf8(path):
                 pass_over("file names that are not UTF-8", path)
-            elif not Path(path).resolve().is_relative_to(base):
+            elif os.path.islink(path) and not Path(path).resolve().is_relative_to(base):
                 pass_over("links out of the folder that were not followed", path)
             elif not _is_regular(path):  # a pipe named x.png would block a reader for ever
                 pass_over("not regular files", path)
             else:
-                yield Path(path).relative_to(base).as_posix()
+                yield path[len(top) :].lstrip(os.sep).replace(os.sep, "/")
 
 
 def _is_utf8(path: str) -> bool:
