@@ -81,8 +81,8 @@ def fetch_assets(assets: Sequence[Asset], *, offline: bool, packages: Path | Non
     if len(failures) == 1:
         raise failures[0][1]
     if failures:
-        for _, error in failures:
-            click.echo(printable(f"{error}"), err=True)
+        for _, failure in failures:
+            click.echo(printable(f"{failure}"), err=True)
         raise UnavailableError(
             f"{len(failures)} of {len(assets)} could not be fetched",
             got=", ".join(asset.name for asset, _ in failures),
