@@ -135,6 +135,18 @@ def test_several_seeds_need_neither_torch_nor_numpy(results: Path) -> None:
     assert done.stdout.endswith("heavy: []\n")
 
 
+def test_damaged_values_are_named_once_and_the_intervals_are_compared_instead(results: Path) -> None:
+    folder = results / "quickstart" / "values"
+    folder.mkdir()
+    for record in (results / "quickstart").glob("*.json"):
+        (folder / record.with_suffix(".safetensors").name).write_bytes(b"no such thing")
+    done = vqbench(results, "--json", "--board", "quality")
+    rows = json.loads(done.stdout)["rows"]
+    assert {row["comparison"]["method"] for row in rows if row["comparison"]} == {"Welch's t of intervals"}
+    assert 0 < done.stderr.count("are damaged") == len(set(done.stderr.splitlines())) <= 4
+    assert done.returncode == 0
+
+
 def test_help_has_examples() -> None:
     done = vqbench("--help")
     assert done.returncode == 0

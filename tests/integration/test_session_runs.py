@@ -6,6 +6,7 @@ import io
 import multiprocessing.forkserver
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ import pytest
 from fake_session import ENTRY, make_options, make_plan
 
 from vqbench.errors import ResultsError
-from vqbench.plan import Plan
+from vqbench.plan import Component, Plan
 from vqbench.results import CellRecord, ResultsFolder
+from vqbench.run.cached import what_lacks_weights
 from vqbench.run.job import Progress
 from vqbench.run.progress import PlainDisplay
 from vqbench.run.schedule import Task
@@ -68,6 +70,42 @@ def test_a_second_run_starts_no_worker_and_no_fork_server(tmp_path: Path, monkey
     assert (summary.counts, summary.cached, summary.trained, summary.exit_code) == ({"ok": 2}, 2, 0, 0)
     assert jobs_run(tmp_path) == []
     assert record(plan, tmp_path) == before
+
+
+def test_a_null_for_want_of_weights_is_measured_when_they_are_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VQBENCH_ASSETS", str(tmp_path))
+    made = make_plan(("fsq", "lacks weights at first"), "gq-16")
+    plan = replace(made, metrics=(replace(made.metrics[0], weights=("lpips_alex", "lpips_vgg")),))
+    summary, _ = run(plan, tmp_path)
+    assert (summary.counts, summary.exit_code) == ({"ok": 2}, 0)
+    assert record(plan, tmp_path).metrics["psnr"].unavailable
+    jobs_run(tmp_path)
+
+    (tmp_path / "lpips_alex.pth").write_bytes(b"one of the two")
+    assert run(plan, tmp_path)[0].cached == 2
+    assert jobs_run(tmp_path) == []
+    assert "`vqbench weights fetch lpips_vgg` gets them" in (what_lacks_weights(plan) or "")
+
+    (tmp_path / "lpips_vgg.pth").write_bytes(b"the other")
+    assert what_lacks_weights(plan) is None
+    assert run(plan, tmp_path)[0].trained == 0
+    assert jobs_run(tmp_path) == ["cell"]  # the other cell lacked nothing
+    assert record(plan, tmp_path).metrics["psnr"].value == 25.0
+
+
+def test_what_lacks_weights_is_said_of_metrics_and_training_runs() -> None:
+    plan = make_plan("fsq", "vq")
+    assert what_lacks_weights(plan) is None
+    metrics = (*plan.metrics, Component(id="vqbench/rfid", version=1, parameters={}, weights=("inception",)))
+    said = what_lacks_weights(replace(plan, metrics=metrics))
+    assert said == "rfid will be null for want of weights: `vqbench weights fetch inception` gets them"
+    cells = tuple(replace(c, unit=replace(c.unit, recipe=c.unit.recipe | {"lpips_weight": 1.0})) for c in plan.cells)
+    said = what_lacks_weights(replace(plan, cells=cells, metrics=metrics))
+    assert said is not None
+    assert said.startswith("rfid will be null and 2 training runs cannot start (recipe.lpips_weight) for want")
+    assert "`vqbench weights fetch inception lpips_vgg`" in said
 
 
 def test_a_new_metric_or_version_evaluates_again_without_training(tmp_path: Path) -> None:

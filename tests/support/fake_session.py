@@ -99,6 +99,8 @@ def _evaluate(job: CellJob, folder: ResultsFolder, report: Callable[[Progress], 
     if does == "leaves no record":
         return
     number = MetricRecord(value=25.0, n=8, unit="dB", better="higher", board="quality", version=job.metrics[0].version)
+    if does == "lacks weights at first" and not folder.record_path(job.cell.id).exists():
+        number = number.model_copy(update={"value": None, "reason": "no weights", "unavailable": True})
     folder.write(
         CellRecord(
             **record_identity(job.cell, suite=job.options.suite),

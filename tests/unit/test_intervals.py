@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from vqbench.intervals import student_half_width, student_quantile
+from vqbench.intervals import student_half_width, student_p, student_quantile
 
 # two-sided 95 % points of Student's distribution, as printed in statistical tables
 TABLE = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 9: 2.262, 10: 2.228, 30: 2.042, 60: 2.000, 120: 1.980}
@@ -36,3 +36,12 @@ def test_quantile_agrees_with_scipy(freedom: int) -> None:
 def test_half_width_is_quantile_times_standard_error() -> None:
     assert student_half_width(2.0, 4) == pytest.approx(3.18245 * 2.0 / 2.0, abs=1e-4)
     assert student_half_width(0.0, 5) == 0.0
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 3, 8, 23, 200, 201, 1000, 49_999])
+def test_p_agrees_with_scipy(freedom: int) -> None:
+    special = pytest.importorskip("scipy.special")
+    for t in (0.0, 0.5, 2.0, 3.0, 5.0):
+        assert student_p(t, freedom) == pytest.approx(2 * special.stdtr(freedom, -t), rel=5e-4)
+    assert student_p(2.0, freedom + 0.9) == student_p(2.0, freedom)
+    assert student_p(math.inf, freedom) == 0.0

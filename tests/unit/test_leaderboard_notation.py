@@ -19,6 +19,7 @@ def number(value: float | None, low: float | None = None, high: float | None = N
     [
         ("psnr", number(27.123, 26.723, 27.523, "dB"), "27.12 ±0.40"),
         ("psnr", number(27.123, 26.0, 27.523, "dB"), "27.12 [26.00, 27.52]"),
+        ("psnr", number(15.17, 14.69, 15.67, "dB"), "15.17 ±0.49"),
         ("psnr", number(27.123, None, 27.5, "dB"), "27.12"),
         ("psnr", number(-0.001, unit="dB"), "0.00"),
         ("ssim", number(0.87654321, 0.86654321, 0.88654321), "0.8765 ±0.0100"),

@@ -25,7 +25,7 @@ def board_of_three() -> Leaderboard:
     return make_leaderboard(
         [
             make_record(quantizer="fsq", metrics={"psnr": metric(27.125, 0.4), "l1": 0.03}),
-            make_record(quantizer="vq", metrics={"psnr": metric(26.5, 0.3), "l1": 0.04}),
+            make_record(quantizer="vq", metrics={"psnr": metric(26.25, 0.3), "l1": 0.04}),
             make_record(quantizer="gq", metrics={"psnr": metric(None, reason="weights are missing"), "l1": 0.05}),
             make_record(quantizer="lfq", failure=("timeout", "longer than 5 s")),
         ],
@@ -69,11 +69,11 @@ def test_all_formats_hold_the_same_numbers() -> None:
     made = board_of_three()
     ((group,),) = [board.groups for board in made.boards]
     by_name = {column.title: column.cells for column in text_columns(group)}
-    assert by_name["psnr [dB] ↑"] == ("27.12 ±0.40", "26.50 ±0.30", "–")
-    assert by_name["#"] == ("1", "2≈", "–")
+    assert by_name["psnr [dB] ↑"] == ("27.12 ±0.40", "26.25 ±0.30", "–")
+    assert by_name["#"] == ("1", "2", "–")
     for form in ("table", "markdown", "html"):
         text = render(made, form)
-        for cell in ("27.12 ±0.40", "26.50 ±0.30", "0.0300", "2≈"):
+        for cell in ("27.12 ±0.40", "26.25 ±0.30", "0.0300"):
             assert cell in text, (form, cell)
     rows = json.loads(render(made, "json"))["rows"]
     lines = list(csv.DictReader(io.StringIO(render(made, "csv"))))
@@ -83,7 +83,7 @@ def test_all_formats_hold_the_same_numbers() -> None:
                 exact = row["metrics"][name][part]
                 found = line[name if part == "value" else f"{name}_{part}"]
                 assert found == ("" if exact is None else repr(exact))
-    assert [row["metrics"]["psnr"]["value"] for row in rows] == [27.125, 26.5, None]
+    assert [row["metrics"]["psnr"]["value"] for row in rows] == [27.125, 26.25, None]
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -122,6 +122,13 @@ def test_a_json_row_keeps_the_contract() -> None:
         "unit": "dB",
         "better": "higher",
     }
+    comparison = document["rows"][1]["comparison"]
+    assert comparison["with"] == row["cell_ids"]
+    assert comparison["difference"] == -0.875
+    assert comparison["low"] < -0.875 < comparison["high"] < 0
+    assert 0 < comparison["p"] == comparison["p_corrected"] < 0.05
+    assert (comparison["method"], comparison["verdict"]) == ("Welch's t of intervals", "lower")
+    assert row["comparison"] is None
     assert document["rows"][2]["metrics"]["psnr"]["reason"] == "weights are missing"
     assert row["group"] in {group["group"] for group in document["groups"]}
     (unfinished,) = document["unfinished"]

@@ -8,13 +8,12 @@ import pytest
 import torch
 from torch import nn
 
-from vqbench.errors import ParameterError, PluginError, TensorError, UnavailableError, VQBenchError
+from vqbench.errors import ParameterError, PluginError, TensorError, VQBenchError
 from vqbench.interfaces import Loss, ParameterGroup, Quantized
 from vqbench.plan import Recipe
 from vqbench.worker.adversary import ActNorm, Adversary, PatchDiscriminator, hinge_discriminator_loss
 from vqbench.worker.objective import Objective, adaptive_weight
 from vqbench.worker.optimizer import WeightAverage, lr_factor, make_optimizer, set_learning_rate
-from vqbench.worker.perceptual import load_perceptual
 from vqbench.worker.tokenizer import TokenizerOutput
 
 B, D = 4, 3 * 8 * 8
@@ -131,11 +130,6 @@ class TestElbo:
 
 
 class TestPerceptual:
-    def test_off_without_weight_and_unavailable_with_one(self):
-        assert load_perceptual(0.0, CPU) is None
-        with pytest.raises(UnavailableError, match="lpips_weight"):
-            load_perceptual(0.1, CPU)
-
     def test_distance_of_scaled_images_is_averaged_and_weighted(self):
         def largest(x, y):
             assert x.min() < 0

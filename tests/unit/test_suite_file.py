@@ -73,6 +73,35 @@ def test_a_mistake_is_named_with_file_key_got_and_expected(suite_file, replace, 
         assert part in message
 
 
+def test_a_suite_on_a_base_replaces_whole_keys_of_it(suite_file):
+    path = suite_file()
+    child = path.with_name("child.toml")
+    child.write_text('base = "suite.toml"\nname = "child"\nseeds = [1, 2]\n[recipe]\nlr = 0.5\n')
+    suite, base = load_suite(child, ["quantizers.fsq.params.levels=[4]"]), load_suite(path)
+    assert (suite.name, suite.seeds, suite.stride) == ("child", [1, 2], 8)
+    assert (suite.recipe.lr, suite.recipe.steps) == (0.5, type(suite.recipe)().steps)  # not the base's 10
+    assert suite.quantizers[0].params == {"levels": [4]}
+    assert suite.backbones == base.backbones
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('base = "../suite.toml"\nname = "x"\n', "same folder"),
+        ('base = "/etc/passwd"\nname = "x"\n', "same folder"),
+        ('base = 3\nname = "x"\n', "same folder"),
+        ('base = "suite.toml"\n', "'name' is missing"),
+        ('base = "absent.toml"\nname = "x"\n', r"absent\.toml cannot be read"),
+        ('base = "child.toml"\nname = "x"\n', "not in a circle"),
+    ],
+)
+def test_a_wrong_base_is_refused(suite_file, text, message):
+    child = suite_file().with_name("child.toml")
+    child.write_text(text)
+    with pytest.raises(SuiteError, match=message):
+        load_suite(child)
+
+
 def test_broken_toml_is_one_message_with_the_place(suite_file):
     with pytest.raises(SuiteError, match=r"not valid TOML.*line 2"):
         load_suite(suite_file("schema = 1\nname = \n"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -90,8 +91,11 @@ def _request(part: Download, start: int) -> http.client.HTTPResponse:
         answer: http.client.HTTPResponse = urllib.request.urlopen(
             urllib.request.Request(part.url, headers=headers), timeout=TIMEOUT
         )
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise _NetworkError(error) from error
     except (OSError, http.client.HTTPException) as error:
-        raise _NetworkError(getattr(error, "reason", "") or error) from error
+        raise _NetworkError(getattr(error, "reason", error)) from error
     return answer
 
 

@@ -31,9 +31,7 @@ COMMANDS = {
     "list": _Lazy("vqbench.cli.list:list_components", "List quantizers, backbones, datasets, metrics and suites."),
     "show": _Lazy("vqbench.cli.show:show", "Show everything about one component."),
     "plugins": _Lazy("vqbench.cli.plugins:plugins", "List plugins, and why some failed to load."),
-    "weights": _Lazy(
-        "vqbench.cli.weights:weights", "Fetch pretrained networks that metrics need, or see which are here."
-    ),
+    "weights": _Lazy("vqbench.cli.weights:weights", "Fetch pretrained networks, or see which are here."),
     "data": _Lazy("vqbench.cli.data:data", "Fetch datasets, or see which are here."),
     "doctor": _Lazy("vqbench.cli.doctor:doctor", "Check that this installation is sound."),
     "leaderboard": _Lazy("vqbench.cli.leaderboard:leaderboard", "Rank the records of a results folder."),

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import gc
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from vqbench.cli.options import json_option
-from vqbench.cli.output import printable
+from vqbench.cli.output import warn
 from vqbench.cli.selection import DEFAULT_RESULTS
 from vqbench.errors import PluginError, ResultsError, UsageError
 
 if TYPE_CHECKING:
-    from vqbench.leaderboard import Format, Publication
+    from vqbench.leaderboard import Format, Leaderboard, Publication, RateAxis
     from vqbench.results import BrokenRecord, CellRecord
 
 __all__ = ["leaderboard"]
 
 BOARDS = ("quality", "usage", "throughput")
+AXES = ("nominal", "entropy", "actual")
 FORMATS = ("table", "markdown", "csv", "json", "html")
 FORMAT_BY_SUFFIX: dict[str, Format] = {
     ".txt": "table",
@@ -37,7 +39,11 @@ WIDTH_OF_A_FILE = 120
 )
 @click.argument("results", metavar="[DIR]", type=click.Path(path_type=Path), default=DEFAULT_RESULTS)
 @click.option(
-    "--board", type=click.Choice([*BOARDS, "all"]), default="all", show_default=True, help="Which board to show."
+    "--board",
+    type=click.Choice([*BOARDS, "rate", "all"]),
+    default="all",
+    show_default=True,
+    help="Which board to show.",
 )
 @click.option(
     "--format",
@@ -47,6 +53,20 @@ WIDTH_OF_A_FILE = 120
 )
 @json_option
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write to a file instead.")
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.png|svg",
+    help="Draw the rate board: quality over rate.",
+)
+@click.option("--anchor", metavar="LABEL", help="What the rate board compares with: gq, say, for gq-8b, gq-16b, …")
+@click.option(
+    "--rate-axis",
+    type=click.Choice(AXES),
+    default="nominal",
+    show_default=True,
+    help="What the rate board calls rate: nominal bits, entropy of the codes, or size of the entropy-coded codes.",
+)
 @click.option("--sort", metavar="METRIC", help="Rank by this metric where a board has it.")
 @click.option("-q", "--quantizer", "quantizers", multiple=True, metavar="GLOB", help="Only these quantizers.")
 @click.option("-b", "--backbone", "backbones", multiple=True, metavar="GLOB", help="Only these backbones.")
@@ -69,6 +89,9 @@ def leaderboard(
     form: Format | None,
     as_json: bool,
     out: Path | None,
+    plot: Path | None,
+    anchor: str | None,
+    rate_axis: RateAxis,
     sort: str | None,
     quantizers: tuple[str, ...],
     backbones: tuple[str, ...],
@@ -82,8 +105,12 @@ def leaderboard(
 
     DIR is a results folder or the folder of one suite. Only what may be compared shares a ranking: cells of equal
     bits, dataset, image size and protocol; for throughput, of an equal environment too. Several seeds of the same
-    thing are one row, with Student's 95 % interval over the seeds. Published numbers stand apart: other people's
-    training, images and metric definitions.
+    thing are one row, with Student's 95 % interval over the seeds. Rows share a rank unless they differ
+    significantly: tested over the seeds, or for one seed each over the test images. Published numbers stand apart:
+    other people's training, images and metric definitions.
+
+    Methods that were run at several rates (gq-8b, gq-16b, gq-32b) are compared over all of them on the board "rate":
+    Bjøntegaard deltas against one of them, the anchor. --board all shows it where there are any.
 
     \b
     Examples:
@@ -91,44 +118,81 @@ def leaderboard(
       vqbench leaderboard results/published --board quality --format markdown --out LEADERBOARD.md
       vqbench leaderboard -q 'gq*' -b unet --sort ssim
       vqbench leaderboard -q 'gq*' -q tokenbridge --with-published
+      vqbench leaderboard --board rate --anchor vqgan --plot rate.png
       vqbench leaderboard --json | jq '.rows[] | {quantizer, rank, psnr: .metrics.psnr.value}'
     """
     if as_json and form not in (None, "json"):
         raise UsageError("--json and --format contradict each other", got=f"--format {form}")
     if form is None:
         form = "json" if as_json else _format_of(out)
+    rate_asked = board == "rate" or plot is not None or anchor is not None or rate_axis != "nominal"
+    _check_rate_options(board, rate_asked, plot, sort)
     published = _published() if with_published else []
     records, broken = _read(results, may_be_empty=with_published)
     for damaged in broken:
-        click.echo(printable(f"vqbench: warning: {damaged.reason}"), err=True)
+        warn(damaged.reason)
 
     from vqbench.leaderboard import BOARDS as ALL
     from vqbench.leaderboard import (
         RecordFilter,
         make_leaderboard,
+        make_rate_board,
         render,
         select_groups,
         select_published,
         select_records,
     )
+    from vqbench.results import StoredValues
 
     only = RecordFilter(quantizers=quantizers, backbones=backbones, datasets=datasets, seeds=seeds, suites=suites)
     chosen = [name for name in ALL if board in (name, "all")]
+    kept = select_records(records, only, published=published)
     made = make_leaderboard(
-        select_records(records, only, published=published),
+        kept,
         broken,
         boards=chosen if records else (),
         sort=sort,
         published=select_published(published, only),
+        values=StoredValues(results, warn=warn),
     )
+    if board in ("rate", "all"):
+        made = replace(made, rate=make_rate_board(kept, axis=rate_axis, anchor=anchor))
+    if rate_asked and made.rate is None:
+        raise UsageError(
+            "No method was run at several rates",
+            expected="several of one protocol, backbone and quantizer whose labels differ in the rate only: gq-8b, gq-16b",
+            hint="docs/cli.md says which labels belong together.",
+        )
     if groups:
         made = select_groups(made, groups)
+    if plot:
+        _plot(made, plot)
     width = WIDTH_OF_A_FILE if out else shutil.get_terminal_size((WIDTH_OF_A_FILE, 24)).columns
     text = render(made, form, width=width)
     if out is None:
         click.echo(text, nl=False)
     else:
         _write(out, text)
+
+
+def _check_rate_options(board: str, rate_asked: bool, plot: Path | None, sort: str | None) -> None:
+    if rate_asked and board not in ("rate", "all"):
+        raise UsageError("--plot, --anchor and --rate-axis are of the rate board", got=f"--board {board}")
+    if board == "rate" and sort is not None:
+        raise UsageError("The rate board is sorted by its own deltas", got=f"--sort {sort}")
+    if plot is not None and plot.suffix.lower() not in (".png", ".svg"):
+        raise UsageError(f"--plot {plot} does not say what to draw", expected="a name that ends in .png or .svg")
+
+
+def _plot(made: Leaderboard, path: Path) -> None:
+    if made.rate is None:
+        raise UsageError("--group leaves nothing to plot", expected="a group of the rate board")
+    from vqbench.leaderboard.plot import plot_rate_board
+
+    try:
+        plot_rate_board(made.rate, path)
+    except ResultsError as error:
+        raise ResultsError(error.what, got=error.got, hint="Choose another --plot FILE.") from error
 
 
 def _format_of(out: Path | None) -> Format:
@@ -159,7 +223,7 @@ def _published() -> list[Publication]:
         except PluginError as error:
             if catalog.options.strict:
                 raise
-            click.echo(printable(f"vqbench: warning: {error}"), err=True)
+            warn(str(error))
     return publications
 
 

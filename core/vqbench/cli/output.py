@@ -13,7 +13,7 @@ import click
 if TYPE_CHECKING:
     from vqbench.catalog import Catalog
 
-__all__ = ["echo_json", "echo_notes", "printable", "table"]
+__all__ = ["echo_json", "echo_notes", "printable", "table", "warn"]
 
 
 def printable(text: object, *, multiline: bool = False) -> str:
@@ -54,3 +54,8 @@ def echo_notes(catalog: Catalog) -> None:
     if failures := catalog.failures:
         plugins = "1 plugin" if len(failures) == 1 else f"{len(failures)} plugins"
         click.echo(f"note: {plugins} failed: see `vqbench plugins`", err=True)
+
+
+def warn(message: str) -> None:
+    """A warning for people, on standard error."""
+    click.echo(printable(f"vqbench: warning: {message}"), err=True)

@@ -10,7 +10,7 @@ import click
 
 from vqbench.cli.assets import assets_option
 from vqbench.cli.options import catalog_options
-from vqbench.cli.output import printable
+from vqbench.cli.output import printable, warn
 from vqbench.cli.selection import Selection, selection_options
 from vqbench.errors import UnavailableError
 
@@ -116,7 +116,8 @@ def _publish(plan: Plan, folder: ResultsFolder) -> str:
         if record.status == "ok"
     ]
     compose_picture(folder.path / PICTURE_NAME, rows[:MOST_ROWS])
-    return write_leaderboard_files(folder, records, broken, width=shutil.get_terminal_size((120, 24)).columns)
+    width = shutil.get_terminal_size((120, 24)).columns
+    return write_leaderboard_files(folder, records, broken, width=width, warn=warn)
 
 
 def _caption(record: CellRecord) -> str:

@@ -97,12 +97,12 @@ class Metric(ABC):
         """The number over everything taken in."""
 
     def values(self) -> Tensor | None:
-        """One value per image, float64 ``(N,)`` in the order of the images; None where the metric has none."""
+        """The values whose mean the number is, one per image in order, float64 ``(N,)``; None where it is no such mean."""
         return None
 
 
 class PerImageMetric(Metric):
-    """A metric that has a value for each image: the mean over images, with Student's interval of that mean."""
+    """A metric that has a value for each image: the mean over images, with the bootstrap interval of that mean."""
 
     def __init__(self) -> None:
         self._values: list[Tensor] = []
@@ -126,7 +126,7 @@ class PerImageMetric(Metric):
             return Measurement(value=None, n=n, reason=f"the mean over images is {mean}")
         if n < 2:
             return Measurement(value=mean, n=n)
-        from vqbench.intervals import student_half_width
+        from vqbench.bootstrap import mean_interval
 
-        half = student_half_width(values.std().item(), n)
-        return Measurement(value=mean, low=mean - half, high=mean + half, n=n)
+        low, high = mean_interval(values.numpy())
+        return Measurement(value=mean, low=low, high=high, n=n)

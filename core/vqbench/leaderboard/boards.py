@@ -10,12 +10,13 @@ from vqbench.canonical import content_id
 from vqbench.errors import UsageError, closest
 from vqbench.leaderboard.notation import clean
 from vqbench.leaderboard.published import Publication
+from vqbench.leaderboard.ranking import RankedRow, rank_rows
 from vqbench.leaderboard.rate import Rate
+from vqbench.leaderboard.rate_board import RateBoard
 from vqbench.leaderboard.rows import BOARDS, BoardName, Row, RowMetric, make_rows, row_keys, unfinished_cells
-from vqbench.leaderboard.variants import variants
-from vqbench.results import BrokenRecord, CellRecord, EnvironmentRecord
+from vqbench.results import BrokenRecord, CellRecord, EnvironmentRecord, StoredValues
 
-__all__ = ["PRIMARY", "Board", "Column", "Group", "Leaderboard", "RankedRow", "make_leaderboard"]
+__all__ = ["PRIMARY", "Board", "Column", "Group", "Leaderboard", "make_leaderboard"]
 
 PRIMARY: dict[BoardName, str] = {
     "quality": "psnr",
@@ -42,21 +43,6 @@ class Column:
         if metric is None or (metric.value is None and self.title == self.name):
             return metric
         return metric if metric.definition == (self.unit, self.better, self.protocol, self.version) else None
-
-
-@dataclass(frozen=True, kw_only=True)
-class RankedRow:
-    """A row at its place.
-
-    ``rank`` is None where the number to rank by is missing; equal numbers share a rank. ``near_leader`` says whether
-    its 95 % interval overlaps the leader's: if so the data does not settle who is better. It is None where either has
-    no interval. ``variant`` tells the row from others with the same names.
-    """
-
-    row: Row
-    rank: int | None
-    near_leader: bool | None
-    variant: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,13 +82,14 @@ class Board:
 class Leaderboard:
     """Boards, and apart from them what has no numbers: cells by their newest record, and damaged records.
 
-    ``published`` are others' numbers, shown apart and ranked with nothing.
+    ``published`` are others' numbers, shown apart and ranked with nothing. ``rate`` compares methods over several rates.
     """
 
     boards: tuple[Board, ...]
     unfinished: tuple[CellRecord, ...]
     broken: tuple[BrokenRecord, ...]
     published: tuple[Publication, ...] = ()
+    rate: RateBoard | None = None
 
 
 def make_leaderboard(
@@ -112,6 +99,7 @@ def make_leaderboard(
     boards: Sequence[BoardName] = BOARDS,
     sort: str | None = None,
     published: Iterable[Publication] = (),
+    values: StoredValues | None = None,
 ) -> Leaderboard:
     """Rank records.
 
@@ -121,13 +109,16 @@ def make_leaderboard(
         boards: which boards, in order.
         sort: the metric to rank by on the boards that have it.
         published: others' numbers, to be shown apart.
+        values: the values of each test image behind the records' means, which settle more differences than the means alone.
 
     Raises:
         UsageError: no board has the metric ``sort``.
     """
     records = list(records)
     keys = row_keys(records)
-    made = tuple(Board(name=name, groups=_groups(make_rows(records, name, keys=keys), name, sort)) for name in boards)
+    made = tuple(
+        Board(name=name, groups=_groups(make_rows(records, name, keys=keys), name, sort, values)) for name in boards
+    )
     if sort is not None:
         known = dict.fromkeys(c.name for board in made for group in board.groups for c in group.columns)
         if known and sort not in known:
@@ -138,7 +129,7 @@ def make_leaderboard(
     return Leaderboard(boards=made, unfinished=tuple(unfinished), broken=tuple(broken), published=tuple(published))
 
 
-def _groups(rows: Iterable[Row], board: BoardName, sort: str | None) -> tuple[Group, ...]:
+def _groups(rows: Iterable[Row], board: BoardName, sort: str | None, values: StoredValues | None) -> tuple[Group, ...]:
     groups: dict[Hashable, list[Row]] = {}
     for row in rows:
         if not row.metrics:
@@ -146,7 +137,7 @@ def _groups(rows: Iterable[Row], board: BoardName, sort: str | None) -> tuple[Gr
         environment = row.environment.fingerprint if board == "throughput" and row.environment else None
         key = (row.dataset.id, row.revision, row.image_size, row.protocol, row.rate, environment)
         groups.setdefault(key, []).append(row)
-    made = [_group(members, board, sort) for members in groups.values()]
+    made = [_group(members, board, sort, values) for members in groups.values()]
     return tuple(sorted(made, key=_order))
 
 
@@ -156,7 +147,7 @@ def _order(group: Group) -> tuple[object, ...]:
     return group.dataset, group.image_size, bits, group.protocol, group.id
 
 
-def _group(rows: Sequence[Row], board: BoardName, sort: str | None) -> Group:
+def _group(rows: Sequence[Row], board: BoardName, sort: str | None, values: StoredValues | None) -> Group:
     first = rows[0]
     environment = first.environment if board == "throughput" else None
     columns = _columns(rows)
@@ -179,7 +170,7 @@ def _group(rows: Sequence[Row], board: BoardName, sort: str | None) -> Group:
         environment=environment,
         columns=tuple(columns),
         ranked_by=ranked_by,
-        rows=tuple(_ranked(rows, ranked_by, settled=settled)),
+        rows=tuple(rank_rows(rows, ranked_by, settled=settled, values=values)),
     )
 
 
@@ -216,34 +207,3 @@ def _ranked_by(columns: Sequence[Column], board: BoardName, sort: str | None) ->
     if sort in by_title:
         return by_title[sort]
     return by_title.get(PRIMARY[board]) or next((column for column in columns if column.better), None)
-
-
-def _ranked(rows: Sequence[Row], column: Column | None, *, settled: bool) -> list[RankedRow]:
-    told_apart = variants(rows)
-    numbers = {id(row): column.of(row) if column else None for row in rows}
-
-    def order(row: Row) -> tuple[object, ...]:
-        number = numbers[id(row)]
-        if number is None or number.value is None:
-            return True, 0.0, row.names, told_apart[id(row)]
-        return False, number.value if number.better == "lower" else -number.value, row.names, told_apart[id(row)]
-
-    ordered = sorted(rows, key=order)
-    leader = numbers[id(ordered[0])]
-    ranked: list[RankedRow] = []
-    for place, row in enumerate(ordered, 1):
-        number = numbers[id(row)]
-        rank = near = None
-        if settled and number is not None and number.value is not None and number.better and leader is not None:
-            before = numbers[id(ordered[place - 2])] if place > 1 else None
-            tied = before is not None and before.value == number.value
-            rank = ranked[-1].rank if tied else place
-            near = None if place == 1 else _overlap(number, leader)
-        ranked.append(RankedRow(row=row, rank=rank, near_leader=near, variant=told_apart[id(row)]))
-    return ranked
-
-
-def _overlap(a: RowMetric, b: RowMetric) -> bool | None:
-    if a.low is None or a.high is None or b.low is None or b.high is None:
-        return None
-    return a.low <= b.high and b.low <= a.high

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from vqbench.leaderboard.boards import Column, Group, Leaderboard, RankedRow
+from vqbench.leaderboard.boards import Column, Group, Leaderboard
 from vqbench.leaderboard.notation import ARROWS, NOTHING, clean, clip, count, with_interval, without_interval
+from vqbench.leaderboard.ranking import RankedRow
 from vqbench.leaderboard.rows import Row, SlotUsage
 from vqbench.results import BrokenRecord, CellRecord, EnvironmentRecord
+from vqbench.significance import LEVEL, Method
 
 __all__ = [
-    "OVERLAP",
     "TextColumn",
     "definitions",
     "describe_environment",
@@ -24,7 +25,14 @@ __all__ = [
     "text_columns",
 ]
 
-OVERLAP = "≈"
+TESTS: dict[Method, str] = {
+    "paired bootstrap over images": "paired bootstrap over images where both have one seed (it speaks of these trained "
+    "checkpoints; other seeds may differ more)",
+    "Welch's t of intervals": "Welch's t of the two intervals where both have one seed and no values of each image are at hand "
+    "(cautious; it speaks of these trained checkpoints)",
+    "Student's t, one seed against several": "Student's t of one seed against several",
+    "Welch's t over seeds": "Welch's t over seeds",
+}
 MOST_SLOTS = 4
 MOST_NAMES = 3
 LONGEST_NAME = 60
@@ -96,7 +104,7 @@ def text_columns(group: Group) -> list[TextColumn]:
 
 
 def _rank(row: RankedRow) -> str:
-    return NOTHING if row.rank is None else f"{row.rank}{OVERLAP if row.near_leader else ''}"
+    return NOTHING if row.rank is None else str(row.rank)
 
 
 def _quantizer(row: RankedRow) -> str:
@@ -183,9 +191,14 @@ def legend(leaderboard: Leaderboard) -> str:
     parts = ["± and [ ] are 95 % intervals over n measurements (such as test images) of one seed"]
     if any(len(ranked.row.seeds) > 1 for ranked in rows):
         parts.append("where n counts seeds, Student's 95 % interval of the mean over the seeds")
-    if any(ranked.near_leader for ranked in rows):
-        parts.append(f"{OVERLAP}: the interval overlaps the leader's, so which of the two is better is not settled")
-    return "; ".join(parts) + "."
+    text = "; ".join(parts) + "."
+    if methods := {ranked.comparison.method for ranked in rows if ranked.comparison}:
+        tests = ", ".join(how for method, how in TESTS.items() if method in methods)
+        text += (
+            f" Rows share a rank unless they differ significantly from its first row ({LEVEL * 100:g} % level, Bonferroni): "
+            f"{tests}."
+        )
+    return text
 
 
 def _names(rows: Sequence[Row]) -> str:

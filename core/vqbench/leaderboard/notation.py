@@ -12,6 +12,8 @@ ARROWS = {"higher": "↑", "lower": "↓", None: ""}
 NOTHING = "–"
 DECIMALS_BY_UNIT = {"db": 2, "%": 1}
 LARGEST_PLAIN = 1e9
+LOPSIDED = 0.1
+"""How much longer than the other, relative to their mean, one side of an interval is before both ends are shown."""
 
 
 def without_interval(name: str, metric: RowMetric | None) -> str:
@@ -22,14 +24,15 @@ def without_interval(name: str, metric: RowMetric | None) -> str:
 
 
 def with_interval(name: str, metric: RowMetric | None) -> str:
-    """``value ±half``, or ``value [low, high]`` where the interval is lopsided in the digits shown."""
+    """``value ±half``, or ``value [low, high]`` where the interval is clearly lopsided."""
     text = without_interval(name, metric)
     if metric is None or metric.value is None or metric.low is None or metric.high is None:
         return text
     decimals = _decimals(name, metric)
     above, below = metric.high - metric.value, metric.value - metric.low
-    if abs(above - below) <= 10.0**-decimals and above >= 0:
-        return f"{text} ±{_number((above + below) / 2, decimals)}"
+    half = (above + below) / 2
+    if abs(above - below) <= max(10.0**-decimals, LOPSIDED * half) and above >= 0:
+        return f"{text} ±{_number(half, decimals)}"
     return f"{text} [{_number(metric.low, decimals)}, {_number(metric.high, decimals)}]"
 
 

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from vqbench.errors import UsageError, closest
 from vqbench.leaderboard.boards import Group, Leaderboard
 from vqbench.leaderboard.published import Publication, PublishedRow, PublishedTable
+from vqbench.leaderboard.rate_board import RateGroup
 from vqbench.results import CellRecord, ComponentRecord
 
 __all__ = ["RecordFilter", "select_groups", "select_published", "select_records"]
@@ -121,7 +122,8 @@ def select_groups(leaderboard: Leaderboard, patterns: Sequence[str]) -> Leaderbo
     Raises:
         UsageError: a pattern names none.
     """
-    groups = [group for board in leaderboard.boards for group in board.groups]
+    groups: list[Group | RateGroup] = [group for board in leaderboard.boards for group in board.groups]
+    groups += leaderboard.rate.groups if leaderboard.rate else ()
     for pattern in patterns:
         if not any(_is_called(group, pattern) for group in groups):
             known = ", ".join(dict.fromkeys(name for group in groups for name in group.names))
@@ -130,8 +132,11 @@ def select_groups(leaderboard: Leaderboard, patterns: Sequence[str]) -> Leaderbo
         replace(board, groups=tuple(g for g in board.groups if any(_is_called(g, p) for p in patterns)))
         for board in leaderboard.boards
     )
-    return replace(leaderboard, boards=boards)
+    rate = leaderboard.rate
+    if rate is not None:
+        rate = replace(rate, groups=tuple(g for g in rate.groups if any(_is_called(g, p) for p in patterns)))
+    return replace(leaderboard, boards=boards, rate=rate if rate and rate.groups else None)
 
 
-def _is_called(group: Group, pattern: str) -> bool:
+def _is_called(group: Group | RateGroup, pattern: str) -> bool:
     return any(fnmatchcase(name, pattern) for name in group.names)

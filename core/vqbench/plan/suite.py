@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -24,6 +25,8 @@ __all__ = [
 ]
 
 MAX_BYTES = 1 << 20
+MAX_BASES = 8
+BASE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\.toml")
 NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 
 
@@ -103,6 +106,8 @@ class Suite(_Strict):
 def load_suite(path: Path, overrides: Iterable[str] = ()) -> Suite:
     """Read and validate a suite file.
 
+    A file with ``base = "other.toml"`` is that suite, which lies beside it, with the top-level keys that it has itself replaced.
+
     Args:
         path: the TOML file, at most 1 MiB.
         overrides: ``key.path=value`` texts, applied before validation.
@@ -111,6 +116,11 @@ def load_suite(path: Path, overrides: Iterable[str] = ()) -> Suite:
         SuiteError: the file is missing, too large, not TOML, or not a suite.
         UsageError: an override is malformed.
     """
+    document = _with_base(path, _read(path))
+    return parse_suite(apply_overrides(document, overrides), source=str(path))
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
@@ -119,12 +129,29 @@ def load_suite(path: Path, overrides: Iterable[str] = ()) -> Suite:
     if len(raw) > MAX_BYTES:
         raise SuiteError(f"Suite file {path} is too large", got="more than 1 MiB", expected="at most 1 MiB")
     try:
-        document = tomllib.loads(raw.decode())
+        return tomllib.loads(raw.decode())
     except UnicodeDecodeError as error:
         raise SuiteError(f"Suite file {path} is not UTF-8 text", got=f"byte {error.start}") from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise SuiteError(f"Suite file {path} is not valid TOML", got=error or "too deep a nesting") from error
-    return parse_suite(apply_overrides(document, overrides), source=str(path))
+
+
+def _with_base(path: Path, document: dict[str, Any]) -> dict[str, Any]:
+    """The document on top of the suite it names as its base, if it names one."""
+    for _ in range(MAX_BASES):
+        if "base" not in document:
+            return document
+        base = document.pop("base")
+        if not (isinstance(base, str) and BASE_NAME.fullmatch(base)):
+            raise SuiteError(
+                f"{path}: wrong value of 'base'",
+                got=repr(base)[:200],
+                expected="the name of a suite file in the same folder",
+            )
+        if "name" not in document:
+            raise SuiteError(f"{path}: key 'name' is missing", hint="A suite with a base needs a name of its own.")
+        document = _read(path.parent / base) | document
+    raise SuiteError(f"{path}: too many bases", expected=f"at most {MAX_BASES}, not in a circle")
 
 
 def parse_suite(document: Mapping[str, Any], *, source: str) -> Suite:

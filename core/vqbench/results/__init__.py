@@ -12,6 +12,7 @@ from vqbench.results.record import (
     TrainingRecord,
 )
 from vqbench.results.store import BrokenRecord, ResultsFolder, read_records
+from vqbench.results.values import StoredValues
 
 __all__ = [
     "BrokenRecord",
@@ -24,6 +25,7 @@ __all__ = [
     "MetricRecord",
     "ResultsFolder",
     "Status",
+    "StoredValues",
     "TrainingRecord",
     "read_records",
 ]

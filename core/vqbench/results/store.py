@@ -5,6 +5,7 @@
     RESULTS/<suite>/<cell>.json             records
     RESULTS/<suite>/LEADERBOARD.md          what a run prints at its end
     RESULTS/<suite>/reconstructions.png     originals and reconstructions
+    RESULTS/<suite>/rate.png                quality over rate, where methods were run at several rates
     RESULTS/<suite>/samples/<cell>.png      the cell's part of that picture
     RESULTS/<suite>/values/<cell>.safetensors   the metrics' values of each test image
     RESULTS/<suite>/checkpoints/<unit>/     trained weights

@@ -69,7 +69,7 @@ def what_lacks_weights(plan: Plan) -> str | None:
     if not nulls and not runs:
         return None
     parts = [f"{', '.join(nulls)} will be null"] if nulls else []
-    parts += [f"{runs} training runs cannot start (recipe.lpips_weight)"] if runs else []
+    parts += [f"{runs} training run{'s' * (runs > 1)} cannot start (recipe.lpips_weight)"] if runs else []
     names = dict.fromkeys([name for missing in nulls.values() for name in missing] + [TRAINING_WEIGHTS] * bool(runs))
     return f"{' and '.join(parts)} for want of weights: `vqbench weights fetch {' '.join(names)}` gets them"
 

@@ -61,6 +61,9 @@ class PSNRPooled(MSE):
             )
         return Measurement(value=_decibel(error.value), low=_decibel(error.high), high=_decibel(error.low), n=error.n)
 
+    def values(self) -> None:
+        """None: it is no mean over images."""
+
 
 def _decibel(error: float | None) -> float | None:
     return None if error is None or error <= 0 else 10 * math.log10(255**2 / error)

@@ -6,11 +6,13 @@ import csv
 import io
 from typing import Any
 
-from vqbench.leaderboard.boards import Group, Leaderboard, RankedRow
+from vqbench.leaderboard.boards import Group, Leaderboard
 from vqbench.leaderboard.layout import explain_damage, explain_failure
 from vqbench.leaderboard.notation import clean
 from vqbench.leaderboard.published import Publication, PublishedRow, PublishedTable
+from vqbench.leaderboard.ranking import RankedRow
 from vqbench.leaderboard.rate import rate_of
+from vqbench.leaderboard.render.rate import rate_lines
 
 __all__ = ["render_csv"]
 
@@ -19,12 +21,13 @@ PARTS = ("", "_low", "_high", "_n", "_unit")
 
 
 def render_csv(leaderboard: Leaderboard) -> str:
-    """A header, the ranked rows, cells and records without numbers with their ``reason``, then published numbers.
+    """A header, the ranked rows, cells and records without numbers with their ``reason``, curves, then published numbers.
 
     A metric has five columns: ``psnr``, ``psnr_low``, ``psnr_high``, ``psnr_n``, ``psnr_unit``; what a row does not
     have is empty. Published numbers (board ``published``) stay out of those columns: each has three of its own,
     ``published_psnr``, ``published_psnr_deviation`` and ``published_psnr_definition``, beside the row's ``protocol`` and
-    ``source``. A text that a spreadsheet would take for a formula gets an apostrophe before it.
+    ``source``. So do curves (board ``rate``), which have ``bd_rate_psnr``, ``bd_psnr`` and the like. A text that a spreadsheet
+    would take for a formula gets an apostrophe before it.
     """
     lines = [_row(ranked, group) for board in leaderboard.boards for group in board.groups for ranked in group.rows]
     fixed = list(_blank())
@@ -45,6 +48,7 @@ def render_csv(leaderboard: Leaderboard) -> str:
         lines.append(line)
     for broken in leaderboard.broken:
         lines.append(_blank() | {"status": "broken", "reason": explain_damage(broken)})
+    lines += [_blank() | line for line in rate_lines(leaderboard.rate)] if leaderboard.rate else []
     lines += [_published(p, table, row) for p in leaderboard.published for table in p.tables for row in table.rows]
     more = dict.fromkeys(key for line in lines for key in line if key not in _blank())
     out = io.StringIO()
@@ -56,7 +60,7 @@ def render_csv(leaderboard: Leaderboard) -> str:
 
 
 def _blank() -> dict[str, Any]:
-    names = "board group rank near_leader quantizer variant backbone dataset image_size bits_per_image bits_per_pixel"
+    names = "board group rank p p_corrected test quantizer variant backbone dataset image_size bits_per_image bits_per_pixel"
     return dict.fromkeys([*names.split(), "environment", "seeds", "status", "cell_ids", "reason"])
 
 
@@ -66,7 +70,9 @@ def _row(ranked: RankedRow, group: Group) -> dict[str, Any]:
         "board": group.board,
         "group": group.id,
         "rank": ranked.rank,
-        "near_leader": ranked.near_leader,
+        "p": ranked.comparison.p if ranked.comparison else None,
+        "p_corrected": ranked.comparison.p_corrected if ranked.comparison else None,
+        "test": ranked.comparison.method if ranked.comparison else None,
         "quantizer": row.quantizer.label,
         "variant": ranked.variant,
         "backbone": row.backbone.label,

@@ -23,6 +23,7 @@ from vqbench.leaderboard.published_layout import (
     published_heading,
     published_notes,
 )
+from vqbench.leaderboard.rate_layout import RATE_TITLE, rate_columns, rate_heading, rate_note, rate_remarks
 
 __all__ = ["render_html"]
 
@@ -64,6 +65,11 @@ def render_html(leaderboard: Leaderboard) -> str:
             parts += ["<p>What was measured:</p>", _bullets(said)]
     if text := legend(leaderboard):
         parts.append(f"<p>{escape(text)}</p>")
+    if leaderboard.rate:
+        parts += [f"<h2>{RATE_TITLE}</h2>", f"<p>{escape(rate_note(leaderboard.rate))}</p>"]
+        for curves in leaderboard.rate.groups:
+            parts += [f"<h3>{escape(rate_heading(curves))}</h3>", _table(rate_columns(curves))]
+            parts += [_bullets(rate_remarks(curves))]
     if leaderboard.unfinished:
         reasons = (f"{name}: {reason}" for name, reason in map(explain_failure, leaderboard.unfinished))
         parts += ["<h2>Unfinished</h2>", _bullets(reasons)]

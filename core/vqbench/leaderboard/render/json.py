@@ -8,11 +8,13 @@ from dataclasses import asdict
 from typing import Any
 
 import vqbench
-from vqbench.leaderboard.boards import Board, Group, Leaderboard, RankedRow
+from vqbench.leaderboard.boards import Board, Group, Leaderboard
 from vqbench.leaderboard.layout import explain_failure
 from vqbench.leaderboard.notation import clean
 from vqbench.leaderboard.published import Publication, PublishedNumber, PublishedRow, PublishedTable
+from vqbench.leaderboard.ranking import RankedRow
 from vqbench.leaderboard.rate import rate_of
+from vqbench.leaderboard.render.rate import rate_document
 from vqbench.results import CellRecord, ComponentRecord
 
 __all__ = ["render_json"]
@@ -21,10 +23,11 @@ SCHEMA_VERSION = 1
 
 
 def render_json(leaderboard: Leaderboard) -> str:
-    """``{"groups": […], "rows": […], "unfinished": […], "broken": […], "published": […]}``.
+    """``{"groups": […], "rows": […], "rate": …, "unfinished": […], "broken": […], "published": […]}``.
 
-    ``rows`` are the ranked rows of all groups, group by group, best first; ``unfinished`` are cells without numbers in
-    the same shape, with their ``reason``; ``published`` are others' numbers, which have no rank.
+    ``rows`` are the ranked rows of all groups, group by group, best first; ``rate`` is the rate–distortion board
+    (:func:`rate_document`) or null; ``unfinished`` are cells without numbers in the same shape, with their ``reason``;
+    ``published`` are others' numbers, which have no rank.
     """
     document = {
         "schema_version": SCHEMA_VERSION,
@@ -32,6 +35,7 @@ def render_json(leaderboard: Leaderboard) -> str:
         "boards": [board.name for board in leaderboard.boards],
         "groups": [_group(group) for board in leaderboard.boards for group in board.groups],
         "rows": [row for board in leaderboard.boards for row in _rows(board)],
+        "rate": rate_document(leaderboard.rate) if leaderboard.rate else None,
         "unfinished": [_unfinished(record) for record in leaderboard.unfinished],
         "broken": [{"path": clean(broken.path), "reason": clean(broken.reason)} for broken in leaderboard.broken],
         "published": [
@@ -81,7 +85,7 @@ def _row(ranked: RankedRow, group: Group) -> dict[str, Any]:
         "board": group.board,
         "group": group.id,
         "rank": ranked.rank,
-        "near_leader": ranked.near_leader,
+        "comparison": _comparison(ranked),
         "cell_ids": list(row.cell_ids),
         "quantizer": row.quantizer.label,
         "variant": ranked.variant,
@@ -105,6 +109,14 @@ def _row(ranked: RankedRow, group: Group) -> dict[str, Any]:
         "recipe": row.recipe,
         "notes": list(row.notes),
     }
+
+
+def _comparison(ranked: RankedRow) -> dict[str, Any] | None:
+    comparison, other = ranked.comparison, ranked.compared_with
+    if comparison is None or other is None:
+        return None
+    derived = {"p_corrected": comparison.p_corrected, "verdict": comparison.verdict}
+    return {"with": list(other.cell_ids), **vars(comparison), **derived}
 
 
 def _component(component: ComponentRecord) -> dict[str, Any]:

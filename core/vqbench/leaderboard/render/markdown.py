@@ -24,6 +24,7 @@ from vqbench.leaderboard.published_layout import (
     published_heading,
     published_notes,
 )
+from vqbench.leaderboard.rate_layout import RATE_TITLE, rate_columns, rate_heading, rate_note, rate_remarks
 
 __all__ = ["escape", "render_markdown"]
 
@@ -50,6 +51,11 @@ def render_markdown(leaderboard: Leaderboard, *, title: str = "Leaderboard", pre
         if said:
             blocks.append("What was measured:\n\n" + _bullets(said))
     blocks.append(escape(legend(leaderboard)))
+    if leaderboard.rate:
+        blocks += [f"## {RATE_TITLE}", escape(rate_note(leaderboard.rate))]
+        for curves in leaderboard.rate.groups:
+            blocks += [f"### {escape(rate_heading(curves))}", _table(rate_columns(curves))]
+            blocks += [_bullets(rate_remarks(curves))]
     if leaderboard.unfinished:
         reasons = (f"{name}: {reason}" for name, reason in map(explain_failure, leaderboard.unfinished))
         blocks += ["## Unfinished", _bullets(reasons)]

@@ -27,6 +27,7 @@ from vqbench.leaderboard.published_layout import (
     published_heading,
     published_notes,
 )
+from vqbench.leaderboard.rate_layout import RATE_TITLE, rate_columns, rate_heading, rate_note, rate_remarks
 
 __all__ = ["render_table"]
 
@@ -51,6 +52,11 @@ def render_table(leaderboard: Leaderboard, *, width: int = 120) -> str:
             blocks.append(f"{board.name.upper()}: nothing was measured")
     if text := legend(leaderboard):
         blocks.append(textwrap.fill(text, width))
+    if leaderboard.rate:
+        for curves in leaderboard.rate.groups:
+            title = f"{RATE_TITLE.upper()} · {rate_heading(curves)}"
+            blocks.append(_block(title, rate_columns(curves), rate_remarks(curves), width))
+        blocks.append(textwrap.fill(rate_note(leaderboard.rate), width))
     lines = [f"  {name}: {reason}" for name, reason in map(explain_failure, leaderboard.unfinished)]
     if lines:
         blocks.append("\n".join([f"UNFINISHED ({len(lines)})", *_some(lines)]))
