@@ -169,6 +169,6 @@ def test_show_has_source_and_licence() -> None:
     result = _vqbench("show", "openimages")
     assert "1 to 120" in result.stdout
     assert "ATTRIBUTION.md" in result.stdout
-    described = json.loads(_vqbench("show", "cifar10", "--json").stdout)
+    described = json.loads(_vqbench("show", "dataset:cifar10", "--json").stdout)
     assert described["assets"][0]["command"] == "vqbench data fetch cifar10"
     assert described["image_sizes"] == [32]
