@@ -7,6 +7,7 @@ import os
 import pickle
 import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -184,3 +185,19 @@ def test_what_is_long_unused_is_deleted_when_something_else_is_written(root: Pat
     decode_files(root, NAMES, SIZE + 2, "bilinear")
     assert recent in _kept(cache)
     assert old not in _kept(cache)
+
+
+def test_two_that_want_the_same_images_decode_them_once(cache: Path) -> None:
+    asked: list[str] = []
+    names = [str(i) for i in range(40)]
+
+    def read(name: str) -> decoding.DecodedImage:
+        asked.append(name)
+        time.sleep(0.002)
+        return decoding.DecodedImage(np.full((SIZE, SIZE, 3), int(name), np.uint8), enlarged=False)
+
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda _: decoded.decode_once("same", names, SIZE, read), range(4)))
+    assert sorted(asked) == sorted(names)
+    for files in made:
+        assert _all(files)[:, 0, 0, 0].tolist() == list(range(40))
