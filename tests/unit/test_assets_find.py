@@ -3,10 +3,12 @@
 import hashlib
 
 import pytest
+import torch
 from toy_assets import toy_asset, toy_file
 
 from vqbench.assets import WEIGHTS, AssetFile, AssetFolder, Form, find, locate, missing_weights, present
 from vqbench.errors import DataError, UnavailableError, UsageError
+from vqbench.worker.weights.state_file import tensor_digest
 
 DATA = b"weights" * 100
 FORM = Form(files=(toy_file("toy.bin", DATA),))
@@ -63,7 +65,17 @@ class TestFind:
         assert str(folders[0] / "toy.bin") in message
         assert hashlib.sha256(DATA).hexdigest() in message
         assert hashlib.sha256(b"W" + DATA[1:]).hexdigest() in message
-        assert "vqbench weights fetch toy" in message
+        assert f"`vqbench weights fetch toy --assets {folders[0]}`" in message
+
+    def test_the_same_tensors_in_another_container(self, folders):
+        state = {"a": torch.arange(3.0)}
+        asset = toy_asset(Form(files=(toy_file("toy.pth", DATA, tensors=tensor_digest(state)),)))
+        torch.save(state, folders[1] / "toy.pth", _use_new_zipfile_serialization=False)
+        assert present(asset)
+        assert find(asset).sha256 == hashlib.sha256((folders[1] / "toy.pth").read_bytes()).hexdigest()
+        torch.save({"a": torch.arange(4.0)}, folders[1] / "toy.pth")
+        with pytest.raises(DataError):
+            find(asset)
 
     def test_a_damaged_file_in_the_cache_is_an_error_where_nothing_else_is_here(self, folders):
         (folders[1] / "toy.bin").write_bytes(DATA[:-1])
@@ -129,7 +141,9 @@ class TestWeights:
 
     def test_locate_of_a_damaged_file_is_unavailable(self, folders):
         (folders[0] / "weights-inception-2015-12-05-6726825d.pth").write_bytes(b"<html>")
-        with pytest.raises(UnavailableError, match=r"6726825d\.pth is damaged.*`vqbench weights fetch inception`"):
+        with pytest.raises(
+            UnavailableError, match=r"6726825d\.pth is damaged.*`vqbench weights fetch inception --assets"
+        ):
             locate("inception")
 
     def test_locate_of_an_unknown_name(self):

@@ -125,6 +125,11 @@ class TestNpm:
         with pytest.raises(UnavailableError, match="got npm ERR! 404"):
             download_package(toy_package(b"toy", "npm", "toy-1.0.tgz"), into)
 
+    def test_full_disk(self, npm, into, monkeypatch):
+        npm.with_name("bin").joinpath("npm").write_text("#!/bin/sh\necho npm ERR! code ENOSPC\nexit 1\n")
+        with pytest.raises(OSError, match="No space left"):
+            download_package(toy_package(b"toy", "npm", "toy-1.0.tgz"), into)
+
     def test_not_installed(self, into, monkeypatch):
         monkeypatch.setenv("PATH", "")
         with pytest.raises(UnavailableError, match="npm is not installed"):

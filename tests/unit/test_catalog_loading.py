@@ -158,6 +158,14 @@ def test_a_hook_that_fails_takes_the_plugins_other_hooks_along(install):
     assert third_party(catalog) == []
 
 
+@pytest.mark.parametrize("weights", ["'inception'", "('inception', 'resnet')"])
+def test_a_metric_names_weights_that_there_are(install, weights):
+    arguments = f"name='m', target='a:B', summary='s', unit='1', better='lower', protocol='p', weights={weights}"
+    source = "from vqbench import MetricSpec, hookimpl\n@hookimpl\ndef vqbench_metrics():\n"
+    install(source + f"    return [MetricSpec({arguments})]\n")
+    assert "weights is malformed" in only_failure(load()).message
+
+
 def test_a_missing_suite_file_is_a_failure(install):
     source = "from pathlib import Path\nfrom vqbench import SuiteSpec, hookimpl\n@hookimpl\ndef vqbench_suites():\n"
     install(source + "    return [SuiteSpec(name='s', summary='s', path=Path('/no/such/file.toml'))]\n")

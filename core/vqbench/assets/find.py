@@ -30,11 +30,13 @@ class Damaged:
 
     def error(self, asset: Asset) -> DataError:
         """What a user is told of it."""
+        explicit = _explicit_folder()
+        there = f" --assets {explicit}" if explicit and self.path.is_relative_to(explicit) else ""
         return DataError(
             f"{self.path} is damaged or another file than {asset.name}",
             got=self.got,
             expected=self.expected,
-            hint=f"Run `{asset.command}` to replace it, or remove it.",
+            hint=f"Run `{asset.command}{there}` to replace it, or remove it.",
         )
 
 
@@ -46,11 +48,14 @@ def find(asset: Asset) -> Located | None:
     """
     located, damaged = search(asset)
     if damaged and (located is None or located.provider != EXPLICIT):
-        first = damaged[0]
-        explicit = [folder for name, folder in asset_folders() if name == EXPLICIT]
-        if located is None or any(first.path.is_relative_to(folder) for folder in explicit):
+        first, explicit = damaged[0], _explicit_folder()
+        if located is None or (explicit and first.path.is_relative_to(explicit)):
             raise first.error(asset)
     return located
+
+
+def _explicit_folder() -> Path | None:
+    return dict(asset_folders()).get(EXPLICIT)
 
 
 def present(asset: Asset) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import os
 import shutil
@@ -25,6 +26,7 @@ def download_package(package: Package, folder: Path) -> Path:
     Raises:
         UnavailableError: the client is missing, or does not get the file.
         DataError: it is another file than the one known by this name.
+        OSError: the disk is full.
     """
     if package.kind == "npm":
         command, environment = _npm(package, folder), dict(os.environ)
@@ -41,6 +43,8 @@ def download_package(package: Package, folder: Path) -> Path:
         check=False,
     )
     path = folder / package.filename
+    if done.returncode and any(words in done.stdout for words in ("No space left on device", "ENOSPC")):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if done.returncode or not path.is_file():
         raise UnavailableError(
             f"{command[0] if package.kind == 'npm' else 'pip'} did not get {package.name} {package.version}",

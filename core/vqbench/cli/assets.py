@@ -153,11 +153,13 @@ def _display(stream: TextIO) -> Iterator[Callable[[FetchProgress], None]]:
         columns = (text, BarColumn(bar_width=24), DownloadColumn(), TimeRemainingColumn(compact=True))
         with Progress(*columns, console=console, transient=True) as bars:
             bar = bars.add_task("", total=None)
+            shown = ""
 
             def draw(progress: FetchProgress) -> None:
-                description = printable(f"{progress.asset}: {progress.text}")
-                if not progress.total:
-                    console.print(description)
+                nonlocal shown
+                if progress.text != shown:
+                    shown = progress.text
+                    console.print(printable(f"{progress.asset}: {shown}"))
                 bars.update(bar, description=progress.asset, completed=progress.done, total=progress.total or None)
 
             yield draw
