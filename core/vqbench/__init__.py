@@ -28,6 +28,7 @@ from vqbench.specs import (
 if TYPE_CHECKING:
     from vqbench.interfaces import (
         Backbone,
+        ByteImages,
         Dataset,
         EvaluationBatch,
         EvaluationContext,
@@ -53,6 +54,7 @@ __all__ = [
     "API_VERSION",
     "Backbone",
     "BackboneSpec",
+    "ByteImages",
     "Dataset",
     "DatasetSpec",
     "EvaluationBatch",

@@ -168,11 +168,22 @@ class DatasetSpec(ComponentSpec):
 
     ``revision(parameters)`` identifies the content (a pinned version, or a checksum of what is on disk) without torch. It raises
     :class:`~vqbench.errors.UnavailableError` where the data is not here.
+
+    Attributes:
+        revision: see above.
+        image_sizes: those it has, as a tuple or a range; None means any.
+        assets: a lazy target ``"package.module:function"`` for data that can be fetched: ``function(parameters)`` returns the
+            :class:`vqbench.assets.Asset` s that ``vqbench data fetch NAME`` gets. None: nothing is fetched.
+        fetch: the same for data that is not known by hash beforehand: ``function(parameters, report)`` gets it, tells
+            ``report(text)`` how it goes, and returns the folder.
     """
 
     kind: ClassVar[str] = "dataset"
 
     revision: Callable[[Parameters], str]
+    image_sizes: tuple[int, ...] | range | None = None
+    assets: str | None = None
+    fetch: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -163,10 +163,8 @@ def test_list_takes_a_kind_in_singular_and_plural(kind):
     assert {c["kind"] for c in components} == {kind.lower().removesuffix("s")}
 
 
-@pytest.mark.parametrize("name", [e.id for e in Catalog.load().entries()])
-def test_show_shows_every_builtin_component(name):
-    # by kind, since two kinds may share a name
-    (kind,) = {e.kind for e in Catalog.load().entries() if e.id == name}
+@pytest.mark.parametrize(("kind", "name"), [(e.kind, e.id) for e in Catalog.load().entries()])
+def test_show_shows_every_builtin_component(kind, name):  # by kind, since two kinds may share a name
     text, data = (CliRunner().invoke(main, ["show", f"{kind}:{name}", *more]) for more in ([], ["--json"]))
     assert text.exit_code == data.exit_code == 0
     described = json.loads(data.stdout)

@@ -32,7 +32,7 @@ def _save(path: Path, pixels: np.ndarray, **options: object) -> Path:
 
 
 def _read(path: Path, size: int = SIZE) -> np.ndarray:
-    return read_image(path, size, "bilinear")
+    return read_image(path, size, "bilinear").pixels
 
 
 @pytest.fixture
@@ -86,11 +86,31 @@ def test_a_split_is_verified_once(root: Path, monkeypatch: pytest.MonkeyPatch) -
     assert dataset.split("train") is first
 
 
-def test_a_file_that_breaks_after_the_check_is_an_error_that_names_it(root: Path) -> None:
+def test_a_file_that_breaks_after_it_was_decoded_does_no_harm(root: Path) -> None:
+    images = ImageFolder(SIZE, root=str(root)).split("train")
+    before = images[2]
+    (root / "train/2.png").write_bytes(b"gone")
+    assert torch.equal(images[2], before)
+
+
+def test_a_file_that_breaks_and_was_not_kept_is_an_error_that_names_it(
+    root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("VQBENCH_CACHE", str(tmp_path / "file"))
+    monkeypatch.setattr("vqbench_plugins.datasets.decoded.CACHE_BYTES", 100)
+    monkeypatch.setattr("vqbench_plugins.datasets.uint8_images.CACHE_BYTES", 100)
     images = ImageFolder(SIZE, root=str(root)).split("train")
     (root / "train/2.png").write_bytes(b"gone")
     with pytest.raises(DataError, match=r"2\.png"):
         images[2]
+
+
+def test_images_smaller_than_the_crop_are_enlarged_and_named(root: Path) -> None:
+    _save(root / "test/small.png", _noise(5, 30, 3))
+    dataset = ImageFolder(SIZE, root=str(root))
+    assert dataset.split("test")[4].shape == (3, SIZE, SIZE)
+    assert dataset.notes() == ["test images smaller than 8 pixels that were enlarged: 1 ('test/small.png')"]
 
 
 def test_test_images_that_are_also_training_images_are_named(root: Path) -> None:
@@ -113,7 +133,7 @@ def test_resize_and_crop_are_those_of_torchvision(tmp_path: Path, interpolation:
     mode = transforms.InterpolationMode[interpolation.upper()]
     reference = transforms.Compose([transforms.Resize(16, mode), transforms.CenterCrop(16)])
     expected = np.asarray(reference(Image.open(path)))
-    assert np.array_equal(read_image(path, 16, interpolation), expected)
+    assert np.array_equal(read_image(path, 16, interpolation).pixels, expected)
 
 
 def test_grey_becomes_three_equal_channels(tmp_path: Path) -> None:

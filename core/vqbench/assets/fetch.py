@@ -109,7 +109,8 @@ class _Job:
                         (made / file.path).parent.mkdir(parents=True, exist_ok=True)
                         shutil.copyfile(part, made / file.path)
             else:
-                self.say(f"converting {', '.join(part.name for part in parts)}")
+                if parts:
+                    self.say(f"converting {', '.join(part.name for part in parts)}")
                 _function(provider.convert)(parts, made)
             sha256 = verify_form(form, made)
             if isinstance(sha256, Damaged):
@@ -160,7 +161,9 @@ class _Job:
     def failure(self, failures: Sequence[tuple[Provider, VQBenchError]]) -> VQBenchError:
         """What a user is told when no provider has it."""
         command = self.asset.command
-        smallest = min((provider for provider, _ in failures), key=lambda p: sum(part.size for part in p.parts))
+        smallest = min(
+            (provider for provider, _ in failures if provider.parts), key=lambda p: sum(part.size for part in p.parts)
+        )
         files = " and ".join(f"{part.filename} (sha256 {part.sha256})" for part in smallest.parts)
         by_hand = f"get {files} elsewhere, put it into a folder DIR, and run `{command} --packages DIR`"
         if self.offline:

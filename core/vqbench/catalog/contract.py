@@ -37,6 +37,7 @@ HOOKS: dict[str, type[ComponentSpec] | type[SuiteSpec] | type[PublishedSpec]] = 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 MAX_NAME = 100
+MAX_IMAGE_SIZES = 8192
 # values of fields that are one of a few words
 WORDS = {"objective": ("reconstruction", "elbo"), "better": ("higher", "lower")}
 
@@ -86,6 +87,14 @@ def _check_kind(owner: str, spec: ComponentSpec) -> None:
             value = getattr(spec, field)
             if not callable(value) and not (optional and value is None):
                 raise _bad(owner, field, value, "a function of the parameters")
+    if isinstance(spec, DatasetSpec):
+        for field in ("assets", "fetch"):
+            if (value := getattr(spec, field)) is not None and not (isinstance(value, str) and TARGET.fullmatch(value)):
+                raise _bad(owner, field, value, "'package.module:function'")
+        sizes = spec.image_sizes
+        known = isinstance(sizes, range) or (isinstance(sizes, tuple) and all(map(_is_int, sizes)))
+        if sizes is not None and not (known and 0 < len(sizes) <= MAX_IMAGE_SIZES):
+            raise _bad(owner, "image_sizes", sizes, f"a tuple or range of at most {MAX_IMAGE_SIZES} integers")
     if isinstance(spec, MetricSpec):
         _text(owner, "unit", spec.unit, empty=True)
         _text(owner, "protocol", spec.protocol)

@@ -32,6 +32,7 @@ COMMANDS = {
     "show": _Lazy("vqbench.cli.show:show", "Show everything about one component."),
     "plugins": _Lazy("vqbench.cli.plugins:plugins", "List plugins, and why some failed to load."),
     "weights": _Lazy("vqbench.cli.weights:weights", "Fetch pretrained networks, or see which are here."),
+    "data": _Lazy("vqbench.cli.data:data", "Fetch datasets, or see which are here."),
     "doctor": _Lazy("vqbench.cli.doctor:doctor", "Check that this installation is sound."),
     "leaderboard": _Lazy("vqbench.cli.leaderboard:leaderboard", "Rank the records of a results folder."),
 }

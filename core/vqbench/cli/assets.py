@@ -24,7 +24,7 @@ from vqbench.assets import (
 from vqbench.cli.output import echo_json, printable, table
 from vqbench.errors import UnavailableError, VQBenchError
 
-__all__ = ["assets_option", "fetch_assets", "fetch_options", "show_status"]
+__all__ = ["asset_state", "assets_option", "fetch_assets", "fetch_options", "show_status"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -75,14 +75,14 @@ def fetch_assets(assets: Sequence[Asset], *, offline: bool, packages: Path | Non
                 located = fetch(asset, offline=offline, packages=packages or downloads_folder(), report=report)
         except VQBenchError as error:
             failures.append((asset, error))
-            if len(assets) > 1:
-                click.echo(printable(f"{error}"), err=True)
         else:
             note = f" ({located.form.note})" if located.form.note else ""
             click.echo(printable(f"{asset.name}: {located.path}, {_from(located)}{note}"))
     if len(failures) == 1:
         raise failures[0][1]
     if failures:
+        for _, failure in failures:
+            click.echo(printable(f"{failure}"), err=True)
         raise UnavailableError(
             f"{len(failures)} of {len(assets)} could not be fetched",
             got=", ".join(asset.name for asset, _ in failures),
@@ -99,7 +99,7 @@ def _from(located: Located) -> str:
 
 def show_status(assets: Sequence[Asset], *, as_json: bool) -> None:
     """Say of each whether it is here, where, and whether it verifies."""
-    states = [_status(asset) for asset in assets]
+    states = [asset_state(asset) for asset in assets]
     if as_json:
         echo_json(states)
         return
@@ -117,7 +117,8 @@ def show_status(assets: Sequence[Asset], *, as_json: bool) -> None:
     click.echo(table(["name", "size", "state", "found in", "path", "note"], rows, wrap="note"))
 
 
-def _status(asset: Asset) -> dict[str, Any]:
+def asset_state(asset: Asset) -> dict[str, Any]:
+    """Whether an asset is here, where, and whether it verifies; as JSON values."""
     located, problem = None, None
     try:
         located = find(asset)

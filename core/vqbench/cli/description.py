@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
-from vqbench.assets import missing_weights
-from vqbench.catalog import Catalog, Entry, missing_requirements, resolve_parameters
+from vqbench.assets import Asset, missing_weights
+from vqbench.catalog import Catalog, Entry, load_target, missing_requirements, resolve_parameters
 from vqbench.catalog.naming import AnyEntry
 from vqbench.cli.output import printable, table
 from vqbench.errors import VQBenchError
@@ -67,7 +67,9 @@ def _component(spec: ComponentSpec) -> dict[str, Any]:
         described["trains_as"] = _asked(lambda: _trains_as(spec, defaults))
         described["levels"] = _asked(lambda: _levels(spec, defaults))
     elif isinstance(spec, DatasetSpec):
+        described["image_sizes"] = None if spec.image_sizes is None else list(spec.image_sizes)
         described["revision"] = _asked(lambda: spec.revision(defaults))
+        described["assets"] = _asked(lambda: _assets(spec, defaults))
     elif isinstance(spec, MetricSpec):
         described |= {"unit": spec.unit, "better": spec.better, "protocol": spec.protocol}
         described["weights"] = {name: not missing_weights([name]) for name in spec.weights}
@@ -86,6 +88,17 @@ def _parameter(p: Parameter) -> dict[str, Any]:
         "maximum": p.maximum,
         "summary": p.summary,
     }
+
+
+def _assets(spec: DatasetSpec, parameters: Parameters) -> list[dict[str, Any]]:
+    """What is fetched for a dataset."""
+    if spec.assets is None:
+        return []
+    function = cast(Callable[[Parameters], Sequence[Asset]], load_target(spec.assets))
+    return [
+        {"name": a.name, "licence": a.licence, "source": a.source, "command": a.command, "bytes": a.forms[0].size}
+        for a in function(parameters)
+    ]
 
 
 def _levels(spec: QuantizerSpec, parameters: Parameters) -> list[dict[str, Any]]:
@@ -144,6 +157,13 @@ def render(described: dict[str, Any]) -> str:
         facts[f"requires {requirement['module']}"] = state
     if "revision" in described:
         facts["revision"] = _error(described["revision"]) or described["revision"]
+    if described.get("image_sizes"):
+        facts["image sizes"] = _ranges(described["image_sizes"])
+    if error := _error(described.get("assets")):
+        facts["source"] = error
+    else:
+        for asset in described.get("assets") or ():
+            facts |= {"source": f"{asset['source']} Licence: {asset['licence']}.", "fetched by": asset["command"]}
     width = max(map(len, facts))
     parts = [f"{described['kind']} {described['name']}: {described['summary']}"]
     parts.append("\n".join(printable(key).ljust(width + 2) + printable(value) for key, value in facts.items()))
@@ -191,6 +211,13 @@ def _render_levels(levels: Any) -> str:
     ]
     headers = ("stride", "latent channels", "code channels", "codebook sizes", "bits per position")
     return "Levels with default parameters, coarse to fine\n\n" + table(headers, rows)
+
+
+def _ranges(sizes: list[int]) -> str:
+    """Image sizes, those without gaps as ``1 to 120``."""
+    if len(sizes) > 2 and sizes == list(range(sizes[0], sizes[-1] + 1)):
+        return f"{sizes[0]} to {sizes[-1]}"
+    return ", ".join(map(str, sizes))
 
 
 def _sizes(sizes: list[int]) -> str:

@@ -1,7 +1,7 @@
 """The classes a method is made of; importing them imports torch."""
 
 from vqbench.interfaces.backbone import Backbone
-from vqbench.interfaces.dataset import Dataset, Images
+from vqbench.interfaces.dataset import ByteImages, Dataset, Images
 from vqbench.interfaces.metric import EvaluationBatch, EvaluationContext, Measurement, Metric, PerImageMetric
 from vqbench.interfaces.quantizer import (
     Loss,
@@ -16,6 +16,7 @@ from vqbench.interfaces.quantizer import (
 
 __all__ = [
     "Backbone",
+    "ByteImages",
     "Dataset",
     "EvaluationBatch",
     "EvaluationContext",

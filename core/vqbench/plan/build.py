@@ -96,6 +96,8 @@ def build_plan(suite: Suite, catalog: Catalog, *, source: str = "suite", only: P
 
     levels = {id(q): _levels(q, source) for q in quantizers}
     trained = {id(q): _trained(q, catalog, source) for q in quantizers}
+    for dataset in datasets:
+        _check_image_size(dataset, source)
     revisions = [_revision(d) for d in datasets]
     cells: list[Cell] = []
     skips: list[Skip] = []
@@ -229,6 +231,20 @@ def _trained(quantizer: _Resolved, catalog: Catalog, source: str) -> _Trained:
     except ParameterError as error:
         raise _at(f"{source}: {quantizer.label}", error) from error
     return _Trained(entry=entry, component=_component(entry, parameters))
+
+
+def _check_image_size(dataset: _Resolved, source: str) -> None:
+    spec = dataset.entry.spec
+    assert isinstance(spec, DatasetSpec)
+    sizes = spec.image_sizes
+    if sizes is not None and dataset.image_size not in sizes:
+        known = f"{sizes[0]} to {sizes[-1]}" if isinstance(sizes, range) else " or ".join(map(str, sizes))
+        raise ParameterError(
+            f"{source}: the dataset {dataset.label!r} has no images of that size",
+            got=dataset.image_size,
+            expected=known,
+            hint="Change data.image_size.",
+        )
 
 
 def _revision(dataset: _Resolved) -> tuple[str, str | None]:

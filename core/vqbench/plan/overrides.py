@@ -9,7 +9,7 @@ from typing import Any
 
 from vqbench.errors import UsageError
 
-__all__ = ["apply_overrides"]
+__all__ = ["apply_overrides", "parse_value"]
 
 
 def apply_overrides(document: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
@@ -28,11 +28,12 @@ def apply_overrides(document: Mapping[str, Any], overrides: Iterable[str]) -> di
         keys = [key.strip() for key in path.split(".")]
         if not equals or not all(keys):
             raise UsageError("--set wants key.path=value", got=text, hint="For example: --set recipe.steps=50")
-        _set(result, keys, _value(value), text)
+        _set(result, keys, parse_value(value), text)
     return result
 
 
-def _value(text: str) -> Any:
+def parse_value(text: str) -> Any:
+    """A value in TOML, or else the text itself."""
     if "\n" in text:
         return text
     try:

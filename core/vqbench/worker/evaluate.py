@@ -12,6 +12,7 @@ from vqbench.errors import TensorError, UnavailableError
 from vqbench.interfaces import EvaluationContext, Images, Measurement, Metric
 from vqbench.worker.entropy_coding import CodeLog
 from vqbench.worker.information import SoftInformation
+from vqbench.worker.loading import load_batch, prefetched
 from vqbench.worker.pixels import evaluation_batch
 from vqbench.worker.tokenizer import Tokenizer
 from vqbench.worker.usage import CodeUsage, SlotUsage
@@ -51,9 +52,12 @@ class Batches:
     device: torch.device
 
     def __iter__(self) -> Iterator[Tensor]:
-        for start in range(0, len(self.images), self.batch_size):
-            stop = min(start + self.batch_size, len(self.images))
-            yield torch.stack([self.images[i] for i in range(start, stop)]).to(self.device)
+        starts = range(0, len(self.images), self.batch_size)
+        return prefetched(self._batch, starts, ahead=self.device.type == "cuda")
+
+    def _batch(self, start: int) -> Tensor:
+        indices = range(start, min(start + self.batch_size, len(self.images)))
+        return load_batch(self.images, indices, self.device, name="the dataset")
 
 
 def evaluate(

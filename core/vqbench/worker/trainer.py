@@ -109,6 +109,7 @@ class _Training:
             image_size=unit.image_size,
             batch_size=recipe.batch_size,
             seed=unit.seed,
+            device=device,
         )
         self.tokenizer = build_tokenizer(unit, catalog)
         self.count = count_parameters(self.tokenizer)
@@ -139,7 +140,7 @@ class _Training:
                 report(self._progress())
                 for images in batches:
                     between_steps = False
-                    self._step(images.to(self.device))
+                    self._step(images)
                     self.done += 1
                     between_steps = True
                     now = time.monotonic()

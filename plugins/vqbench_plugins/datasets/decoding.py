@@ -13,23 +13,34 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from vqbench.errors import DataError
 
-__all__ = ["MAX_PIXELS", "Interpolation", "quiet_pillow", "read_image"]
+__all__ = ["MAX_PIXELS", "DecodedImage", "Interpolation", "decode_image", "quiet_pillow", "read_image"]
 
 MAX_PIXELS = 2**26
 """Larger images are refused, whether as stored or after resizing."""
 
-Interpolation = Literal["bilinear", "lanczos"]
+Interpolation = Literal["bilinear", "bicubic", "lanczos"]
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM", "GIF")  # none of Pillow's formats that start other programs
-_FILTERS = {"bilinear": Image.Resampling.BILINEAR, "lanczos": Image.Resampling.LANCZOS}
+_FILTERS = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+
+class DecodedImage(NamedTuple):
+    """Pixels ``(H, W, 3)``, uint8, and whether the file's image was smaller and had to be enlarged."""
+
+    pixels: npt.NDArray[np.uint8]
+    enlarged: bool
 
 
 @contextmanager
@@ -40,22 +51,39 @@ def quiet_pillow() -> Iterator[None]:
         yield
 
 
-def read_image(path: Path, image_size: int, interpolation: Interpolation) -> npt.NDArray[np.uint8]:
-    """Pixels ``(image_size, image_size, 3)`` of an image file.
+def read_image(path: Path, image_size: int, interpolation: Interpolation) -> DecodedImage:
+    """The image of a file, square.
 
     Raises:
         DataError: the file is no image of a known kind, damaged, truncated or larger than :data:`MAX_PIXELS`.
     """
     try:
-        with Image.open(path, formats=_FORMATS) as image:
+        with path.open("rb") as file:
+            return decode_image(file, image_size, interpolation, name=path.name)
+    except OSError as error:
+        raise DataError(f"the image {path.name!a} cannot be read", got=error.strerror or error) from error
+
+
+def decode_image(file: BinaryIO, image_size: int, interpolation: Interpolation, *, name: str) -> DecodedImage:
+    """The image in an open file, square; ``name`` is for messages.
+
+    Raises:
+        DataError: it is no image of a known kind, damaged, truncated or larger than :data:`MAX_PIXELS`.
+    """
+    try:
+        with Image.open(file, formats=_FORMATS) as image:
             _check_size(*image.size)
             image.load()
-            return np.asarray(_square(_to_rgb(ImageOps.exif_transpose(image)), image_size, interpolation))
+            rgb = _to_rgb(ImageOps.exif_transpose(image))
+            pixels = np.asarray(_square(rgb, image_size, interpolation))
+            return DecodedImage(pixels, enlarged=min(rgb.size) < image_size)
     except MemoryError:
         raise  # the machine's trouble, not the file's
     except Exception as error:  # Pillow's decoders let out errors of many kinds on damaged files
-        reason = str(error).replace(str(path), path.name) or type(error).__name__
-        raise DataError(f"the image {path.name!a} cannot be read", got=reason) from error
+        reason = str(error) or type(error).__name__
+        if isinstance(error, UnidentifiedImageError):
+            reason = f"not an image of a known kind ({', '.join(_FORMATS)})"
+        raise DataError(f"the image {name!a} cannot be read", got=reason) from error
 
 
 def _check_size(width: int, height: int) -> None:

@@ -5,15 +5,26 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from vqbench.errors import DataError, UnavailableError
 from vqbench.seeds import derive_seed
 from vqbench.specs import Parameters
 
-__all__ = ["EXTENSIONS", "ImageFiles", "fingerprint", "folder_revision", "list_images", "quoted"]
+__all__ = [
+    "EXTENSIONS",
+    "ImageFiles",
+    "choose",
+    "fingerprint",
+    "folder_revision",
+    "image_folder",
+    "list_images",
+    "quoted",
+    "walk_images",
+]
 
 EXTENSIONS = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".gif"))
 """Endings of image files, in any case."""
@@ -24,12 +35,21 @@ _HEAD = _TAIL = 2**15
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFiles:
-    """Image files below ``root``, as sorted relative POSIX paths, and what was passed over on the way."""
+    """Image files of two splits, as sorted POSIX paths relative to the split's root, and what was passed over on the way."""
 
-    root: Path
+    train_root: Path
+    test_root: Path
     train: tuple[str, ...]
     test: tuple[str, ...]
     notes: tuple[str, ...]
+
+    def root(self, split: Literal["train", "test"]) -> Path:
+        """The folder that a split's files lie below."""
+        return self.train_root if split == "train" else self.test_root
+
+    def names(self, split: Literal["train", "test"]) -> tuple[str, ...]:
+        """A split's files."""
+        return self.train if split == "train" else self.test
 
 
 def list_images(
@@ -46,17 +66,9 @@ def list_images(
         UnavailableError: no root is given, or it is not a folder.
         DataError: a split has no files.
     """
-    hint = "Give the folder of images: --set data.params.root=FOLDER"
-    if not root:
-        raise UnavailableError("the dataset 'folder' does not know which folder", hint=hint)
-    base = Path(root).expanduser().resolve()
-    if not base.is_dir():
-        raise UnavailableError("the root of the dataset 'folder' is not a folder", got=repr(root), hint=hint)
-
-    passed_over: dict[str, list[str]] = {}
-    files = sorted(_walk(base, passed_over))
+    base = image_folder(root, dataset="folder")
+    files, notes = walk_images(base)
     held_out = next((name for name in ("test", "val") if (base / name).is_dir()), None)
-    notes = [f"{what}: {quoted(sorted(names))}" for what, names in sorted(passed_over.items())]
     if (base / "train").is_dir() and held_out:
         for name in ("train", held_out):
             if (base / name).is_symlink():
@@ -79,8 +91,37 @@ def list_images(
                 expected=f"train/ and test/ (or val/), or enough files to split, of {' '.join(sorted(EXTENSIONS))}",
             )
     return ImageFiles(
-        root=base, train=_first(train, train_images, seed), test=_first(test, test_images, seed), notes=tuple(notes)
+        train_root=base,
+        test_root=base,
+        train=choose(train, train_images, seed),
+        test=choose(test, test_images, seed),
+        notes=tuple(notes),
     )
+
+
+def image_folder(root: str, *, dataset: str, parameter: str = "root") -> Path:
+    """The folder that a parameter of a dataset names, without links.
+
+    Raises:
+        UnavailableError: none is given, or it is not a folder.
+    """
+    hint = f"Give the folder of images: --set data.params.{parameter}=FOLDER"
+    if not root:
+        raise UnavailableError(f"the dataset {dataset!r} does not know which folder (its {parameter})", hint=hint)
+    base = Path(root).expanduser().resolve()
+    if not base.is_dir():
+        raise UnavailableError(f"the {parameter} of the dataset {dataset!r} is not a folder", got=repr(root), hint=hint)
+    return base
+
+
+def walk_images(base: Path) -> tuple[list[str], list[str]]:
+    """Sorted relative POSIX paths of the image files below a folder, and a note on each kind of thing passed over.
+
+    Links to folders, links that leave the folder, and anything but regular files are not followed.
+    """
+    passed_over: dict[str, list[str]] = {}
+    files = sorted(_walk(base, passed_over))
+    return files, [f"{what}: {quoted(sorted(names))}" for what, names in sorted(passed_over.items())]
 
 
 def _walk(base: Path, passed_over: dict[str, list[str]]) -> Iterator[str]:
@@ -92,6 +133,7 @@ def _walk(base: Path, passed_over: dict[str, list[str]]) -> Iterator[str]:
     def unreadable(error: OSError) -> None:
         pass_over("folders that cannot be read", error.filename)
 
+    top = str(base)
     for folder, subfolders, names in os.walk(base, followlinks=False, onerror=unreadable):
         for name in subfolders:
             if os.path.islink(os.path.join(folder, name)):
@@ -102,12 +144,12 @@ def _walk(base: Path, passed_over: dict[str, list[str]]) -> Iterator[str]:
                 continue
             if not _is_utf8(path):
                 pass_over("file names that are not UTF-8", path)
-            elif not Path(path).resolve().is_relative_to(base):
+            elif os.path.islink(path) and not Path(path).resolve().is_relative_to(base):
                 pass_over("links out of the folder that were not followed", path)
             elif not _is_regular(path):  # a pipe named x.png would block a reader for ever
                 pass_over("not regular files", path)
             else:
-                yield Path(path).relative_to(base).as_posix()
+                yield path[len(top) :].lstrip(os.sep).replace(os.sep, "/")
 
 
 def _is_utf8(path: str) -> bool:
@@ -125,13 +167,17 @@ def _is_regular(path: str) -> bool:
         return False
 
 
-def _first(names: list[str], limit: int, seed: int) -> tuple[str, ...]:
+def choose(names: Sequence[str], limit: int, seed: int = 0) -> tuple[str, ...]:
+    """The ``limit`` names with the smallest hashes of seed and name, in order; all for a limit of 0.
+
+    A larger limit only adds to what a smaller one chooses.
+    """
     if limit and limit < len(names):
         names = sorted(sorted(names, key=lambda name: derive_seed(seed, "folder choice", name))[:limit])
     return tuple(names)
 
 
-def quoted(names: list[str]) -> str:
+def quoted(names: Sequence[str]) -> str:
     """``3 ('a.png', 'b.png', 'c.png')``: the number and the names, of a long list the first hundred."""
     listed = ", ".join(ascii(name) for name in names[:_NAMED])
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
@@ -171,7 +217,7 @@ def folder_revision(parameters: Parameters) -> str:
     choice = {key: value for key, value in parameters.items() if key != "interpolation"}
     files = list_images(choice.pop("root", ""), **choice)
     digest = hashlib.sha256()
-    for split, names in (("train", files.train), ("test", files.test)):
-        for name in names:
-            digest.update(f"{split}\0{name}\0{fingerprint(files.root / name)}\n".encode())
+    for split in ("train", "test"):
+        for name in files.names(split):
+            digest.update(f"{split}\0{name}\0{fingerprint(files.root(split) / name)}\n".encode())
     return digest.hexdigest()[:16]

@@ -13,7 +13,7 @@ from vqbench.errors import ParameterError
 from vqbench.interfaces import Dataset, Images
 from vqbench.seeds import derive_seed
 from vqbench_plugins.datasets.photo_files import TEST_PHOTOS, TRAIN_PHOTOS, PhotoFile, photo_folder, read_photo
-from vqbench_plugins.datasets.uint8_images import Uint8Images
+from vqbench_plugins.datasets.uint8_images import MadeImages
 
 __all__ = ["Photos"]
 
@@ -63,7 +63,7 @@ class Photos(Dataset):
             )
         sizes = {"train": train_images, "test": test_images}
         self._splits = {
-            split: Uint8Images(sizes[split], image_size, _Crops(self, split, _turns(photos)))
+            split: MadeImages(sizes[split], image_size, _Crops(self, split, _turns(photos)))
             for split, photos in decoded.items()
         }
 
