@@ -157,6 +157,13 @@ def test_a_suite_whose_dataset_is_not_here_says_what_to_run() -> None:
     assert "Run `vqbench data fetch fashion_mnist`" in result.stderr
 
 
+def test_combinations_skipped_for_one_reason_are_one_line() -> None:
+    Path("suite.toml").write_text(SUITE.format(size=32) + '[[quantizers]]\nname = "bsq"\n')
+    lines = [line for line in _vqbench("run", "suite.toml").stderr.splitlines() if line.startswith("skipped")]
+    assert len(lines) == 1
+    assert lines[0].startswith("skipped: 2 combinations, the first fsq × unet × fashion_mnist: the dataset")
+
+
 def test_an_image_size_that_a_dataset_does_not_have_is_found_when_planning() -> None:
     Path("suite.toml").write_text(SUITE.format(size=64))
     for command in ("plan", "run"):

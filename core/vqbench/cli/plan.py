@@ -10,7 +10,7 @@ import click
 from vqbench.cli.assets import assets_option
 from vqbench.cli.options import catalog_options, json_option
 from vqbench.cli.output import echo_json, printable, table
-from vqbench.cli.selection import Selection, selection_options
+from vqbench.cli.selection import Selection, selection_options, skipped
 
 if TYPE_CHECKING:
     from vqbench.catalog import CatalogOptions
@@ -97,9 +97,7 @@ def _as_text(plan: Plan, cached: frozenset[str]) -> str:
     lines = [f"Suite {plan.suite}", "", table(headers, rows) if rows else "No cells to run."]
     if plan.skips:
         lines += ["", "Skipped"]
-        for skip in plan.skips:
-            names = " × ".join((skip.quantizer, skip.backbone, skip.dataset))
-            lines.append(f"  {printable(names)}: {printable(skip.reason)}")
+        lines += [f"  {line}" for line in skipped(plan.skips)]
     to_run = [cell for cell in plan.cells if cell.id not in cached]
     runs = len({cell.unit.id for cell in to_run})
     done = len(plan.cells) - len(to_run)

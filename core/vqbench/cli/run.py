@@ -11,7 +11,7 @@ import click
 from vqbench.cli.assets import assets_option
 from vqbench.cli.options import catalog_options
 from vqbench.cli.output import printable, warn
-from vqbench.cli.selection import Selection, selection_options
+from vqbench.cli.selection import Selection, selection_options, skipped
 from vqbench.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -82,8 +82,8 @@ def run(
     if offline:
         os.environ.update(VQBENCH_OFFLINE="1", HF_HUB_OFFLINE="1")  # workers inherit them
     plan = selection.plan(catalog_options)
-    for skip in plan.skips:
-        click.echo(printable(f"skipped: {skip.quantizer} × {skip.backbone} × {skip.dataset}: {skip.reason}"), err=True)
+    for line in skipped(plan.skips):
+        click.echo(f"skipped: {line}", err=True)
     if lacking := what_lacks_weights(plan):
         click.echo(printable(f"note: {lacking}"), err=True)
     if not plan.cells:

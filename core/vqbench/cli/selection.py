@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from vqbench.cli.output import printable
+
 if TYPE_CHECKING:
     from vqbench.catalog import CatalogOptions
-    from vqbench.plan import Plan
+    from vqbench.plan import Plan, Skip
 
-__all__ = ["DEFAULT_RESULTS", "Selection", "selection_options"]
+__all__ = ["DEFAULT_RESULTS", "Selection", "selection_options", "skipped"]
 
 DEFAULT_RESULTS = Path("results/local")
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -90,3 +92,16 @@ def selection_options(command: Command) -> Command:
     for option in reversed(_OPTIONS):
         collected = option(collected)
     return collected  # type: ignore[return-value]
+
+
+def skipped(skips: Iterable[Skip]) -> list[str]:
+    """A line for each reason why combinations will not run: which one, or how many."""
+    reasons: dict[str, list[Skip]] = {}
+    for skip in skips:
+        reasons.setdefault(skip.reason, []).append(skip)
+    lines = []
+    for reason, same in reasons.items():
+        first = " × ".join((same[0].quantizer, same[0].backbone, same[0].dataset))
+        names = first if len(same) == 1 else f"{len(same)} combinations, the first {first}"
+        lines.append(printable(f"{names}: {reason}"))
+    return lines
