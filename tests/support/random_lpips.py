@@ -1,6 +1,7 @@
-"""LPIPS without its trunk's weights."""
+"""LPIPS without its trunk's weights, and the module of the package that defines it."""
 
 import importlib.util
+import warnings
 from pathlib import Path
 
 import torch
@@ -24,3 +25,15 @@ def random_state(net):
         before = width
     heads = load_state(HEADS / f"{net}.pth")
     return state | {f"lin{i}": heads[f"lin{i}.model.1.weight"] for i in range(5)}
+
+
+def defining(net, state):
+    """The package's own module with that trunk."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it calls torchvision as it was
+        import lpips as package
+
+        theirs = package.LPIPS(net=net, pnet_rand=True, verbose=False).eval()
+    for name, parameter in theirs.net.named_parameters():
+        parameter.data.copy_(state["features." + name.partition(".")[2]])
+    return theirs

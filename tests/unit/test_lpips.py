@@ -1,10 +1,8 @@
 """LPIPS beside the package that defines it, its derivative, its edges."""
 
-import warnings
-
 import pytest
 import torch
-from random_lpips import random_state
+from random_lpips import defining, random_state
 from real_assets import real_asset
 
 from vqbench.errors import DataError, TensorError, UnavailableError
@@ -14,18 +12,6 @@ from vqbench.worker.perceptual import load_perceptual
 from vqbench.worker.weights.state_file import load_state, save_state
 
 CPU = torch.device("cpu")
-
-
-def defining(net, state):
-    """The package's own module with that trunk."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it calls torchvision as it was
-        import lpips as package
-
-        theirs = package.LPIPS(net=net, pnet_rand=True, verbose=False).eval()
-    for name, parameter in theirs.net.named_parameters():
-        parameter.data.copy_(state["features." + name.partition(".")[2]])
-    return theirs
 
 
 def pair(height=40, width=36, count=2):

@@ -71,7 +71,7 @@ class MetricRecord(_Strict):
     details: dict[Annotated[str, Field(max_length=60)], Annotated[str, Field(max_length=500)]] = Field(
         default_factory=dict, max_length=20
     )
-    samples: list[float] = Field(default_factory=list, max_length=1000)
+    samples: tuple[float, ...] = Field((), max_length=1000)
 
     @model_validator(mode="after")
     def _null_has_a_reason(self) -> MetricRecord:
