@@ -60,8 +60,10 @@ def test_a_bundled_suite_is_called_what_its_file_says_and_plans_whole(plan_of, n
     ("name", "cells", "units"),
     [
         ("gq-claims", 22 * 2 * 3, 17 * 2 * 3),
+        ("gq-claims-cifar10", 22 * 2 * 3, 17 * 2 * 3),
         ("gq-claims-256", 22 * 2 * 3, 17 * 2 * 3),
         ("hqvae-claims", 7 * 2 * 3, 7 * 2 * 3),
+        ("hqvae-claims-cifar10", 7 * 2 * 3, 7 * 2 * 3),
         ("hqvae-claims-256", 6 * 2 * 3, 6 * 2 * 3),
     ],
 )
@@ -74,7 +76,7 @@ def test_the_claims_suites_have_every_method_on_both_backbones_with_three_seeds(
     assert {cell.unit.seed for cell in plan.cells} == {0, 1, 2}
 
 
-@pytest.mark.parametrize("name", ["gq-claims", "gq-claims-256"])
+@pytest.mark.parametrize("name", ["gq-claims", "gq-claims-cifar10", "gq-claims-256"])
 def test_every_method_of_the_gq_suites_spends_the_bits_in_its_label(plan_of, name: str) -> None:
     by_rate = defaultdict(set)
     for cell in plan_of(name).cells:
@@ -82,7 +84,7 @@ def test_every_method_of_the_gq_suites_spends_the_bits_in_its_label(plan_of, nam
         if cell.bits is None:
             assert cell.label.startswith("vae-of-gq-")
             continue
-        promised = bits_per_position(cell.label) * (size // 8) ** 2
+        promised = bits_per_position(cell.label) * (size // cell.unit.stride) ** 2
         assert (cell.bits.twos, cell.bits.odd) == (promised, 1), cell.label
         by_rate[promised].add((cell.label.split("-")[0], cell.backbone_label))
     five = {(method, backbone) for method in ("gq", "vqgan", "fsq", "lfq", "bsq") for backbone in ("unet", "vit")}
@@ -97,14 +99,14 @@ def test_the_paper_sized_gq_suite_has_the_published_rates(plan_of) -> None:
     assert bits == {0.25, 0.5, 1.0}
 
 
-@pytest.mark.parametrize("name", ["gq-claims", "gq-claims-256"])
+@pytest.mark.parametrize("name", ["gq-claims", "gq-claims-cifar10", "gq-claims-256"])
 def test_conversions_share_the_training_runs_that_they_should(plan_of, name: str) -> None:
     plan = plan_of(name, only=PlanFilter(seeds=(0,)))
     sharing = defaultdict(set)
     for cell in plan.cells:
         sharing[cell.unit.id].add(cell.label.removesuffix("-unet").removesuffix("-vit"))
-    top = "32b" if name == "gq-claims" else "1.00"
-    rates = ("8b", "16b", "32b") if name == "gq-claims" else ("0.25", "0.50", "1.00")
+    rates = ("0.25", "0.50", "1.00") if name.endswith("-256") else ("8b", "16b", "32b")
+    top = rates[-1]
     expected = [{f"gq-{rate}", f"vae-of-gq-{rate}"} for rate in rates]
     expected += [{f"{method}-{how}-{top}" for method in ("tokenbridge", "gq-scalar")} for how in ("tdc", "vanilla")]
     assert Counter(map(frozenset, filter(lambda labels: len(labels) > 1, sharing.values()))) == Counter(
@@ -112,7 +114,7 @@ def test_conversions_share_the_training_runs_that_they_should(plan_of, name: str
     )
 
 
-@pytest.mark.parametrize("name", ["gq-claims", "gq-claims-256"])
+@pytest.mark.parametrize("name", ["gq-claims", "gq-claims-cifar10", "gq-claims-256"])
 def test_tokenbridge_with_and_without_tdc_differ_in_training_alone(plan_of, name: str) -> None:
     plan = plan_of(name, only=PlanFilter(quantizers=("tokenbridge-*",), seeds=(0,)))
     for backbone in ("unet", "vit"):
@@ -125,14 +127,23 @@ def test_tokenbridge_with_and_without_tdc_differ_in_training_alone(plan_of, name
         assert tdc.unit.recipe == vanilla.unit.recipe
 
 
-@pytest.mark.parametrize(("name", "bits"), [("quickstart", 640), ("hqvae-claims", 640), ("hqvae-claims-256", 3584)])
+@pytest.mark.parametrize(
+    ("name", "bits"),
+    [
+        ("quickstart", 640),
+        ("cifar10", 576),
+        ("hqvae-claims", 640),
+        ("hqvae-claims-cifar10", 640),
+        ("hqvae-claims-256", 3584),
+    ],
+)
 def test_all_cells_of_a_suite_that_demands_it_have_equal_bits(plan_of, name: str, bits: int) -> None:
     path = CATALOG.suite(name).spec.path
     assert load_suite(path).equal_bits == bits
     assert {float(cell.bits) for cell in plan_of(name).cells if cell.bits is not None} == {bits}
 
 
-@pytest.mark.parametrize("name", ["hqvae-claims", "hqvae-claims-256"])
+@pytest.mark.parametrize("name", ["hqvae-claims", "hqvae-claims-cifar10", "hqvae-claims-256"])
 @pytest.mark.parametrize(
     ("stochastic", "counterpart"), [("sq_vae", "vqgan-ema"), ("sq_vae_2", "vq_vae_2"), ("rsq_vae", "rq_vae")]
 )
