@@ -130,7 +130,7 @@ class Row:
 def make_rows(records: Sequence[CellRecord], board: BoardName, *, keys: Sequence[Hashable] | None = None) -> list[Row]:
     """The rows of a board.
 
-    Records share a row if they differ in nothing but the seed (and, for throughput, were timed in one environment and batch size).
+    Records share a row if they differ in nothing but the seed (for throughput, of those timed in one environment and batch size).
     What was recorded twice for a seed counts once, with its newest numbers. A row needs one record that is ok. ``keys`` are what
     :func:`row_keys` gives, for whoever makes several boards.
     """
