@@ -20,7 +20,7 @@ FP32, BF16 = "0" * 16, "1" * 16
 
 
 def timing(stage: str = "encode", batch_size: int = 8, speed: float | None = 100.0, **more: Any) -> TimingRecord:
-    samples = [] if speed is None else [speed] * 20
+    samples = () if speed is None else (speed,) * 20
     fields = {"dtype": "fp32", "compile": False, "channels_last": False, "fingerprint": FP32, "samples": samples}
     fields |= {"low": speed, "high": speed, "reason": "out of memory" if speed is None else None}
     return TimingRecord.model_validate(

@@ -59,7 +59,7 @@ class TimingRecord(_Part):
     joules_per_image: Rate | None = None
     joules_reason: str | None = Field(None, max_length=300)
     compile_seconds: Rate | None = None
-    samples: list[Rate] = Field(default_factory=list, max_length=MAX_SAMPLES)
+    samples: tuple[Rate, ...] = Field((), max_length=MAX_SAMPLES)
     noisy: str | None = Field(None, max_length=300)
     reason: str | None = Field(None, max_length=2000)
     before: MachineRecord | None = None

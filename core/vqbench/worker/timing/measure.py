@@ -144,7 +144,7 @@ class _Bench:
             "joules_per_image": joules,
             "joules_reason": joules_reason,
             "compile_seconds": compile_seconds,
-            "samples": rates,
+            "samples": tuple(rates),
             "noisy": explain_noise(rates, before, after),
             "before": before,
             "after": after,
