@@ -63,6 +63,8 @@ def test_samples_fill_the_budget(time: Time) -> None:
 
 def test_there_is_a_sample_however_slow_the_operation_and_never_more_than_the_record_holds(time: Time) -> None:
     assert len(sample(time.operation(100.0), CpuClock(), seconds=1.0)) == 1
+    assert len(sample(time.operation(0.4), CpuClock(), seconds=1.0)) == 6  # what an interval takes
+    assert len(sample(time.operation(2.0), CpuClock(), seconds=1.0)) == 3  # five budgets
     assert len(sample(time.operation(0.002), CpuClock(), seconds=1000.0)) == MAX_SAMPLES
 
 

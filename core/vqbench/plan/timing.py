@@ -37,7 +37,12 @@ class Timing(BaseModel):
     dtypes: list[Dtype] = Field(["fp32"], min_length=1, max_length=3)
     compile: list[bool] = Field([False], min_length=1, max_length=2, description="false: eager, true: torch.compile")
     channels_last: bool = False
-    seconds: float = Field(1.0, gt=0, le=3600, description="for one measurement; as much again at most for warm-up")
+    seconds: float = Field(
+        1.0,
+        gt=0,
+        le=3600,
+        description="for one measurement, five times that where calls are slow; as much again for warm-up",
+    )
 
     def settings(self, evaluation_batch_size: int) -> Iterator[Setting]:
         """The settings that each stage is timed in; batch sizes vary fastest."""

@@ -25,6 +25,9 @@ STABLE = 0.02
 LEAST_WARM_UP = 0.1
 """… and this part of the budget is spent: a GPU raises its clocks slowly."""
 MOST_WARM_UP = 1000
+LEAST_SAMPLES = 6
+"""For fewer there is no interval of a median: a slow operation may take PATIENCE budgets for them."""
+PATIENCE = 5
 
 
 class Clock(Protocol):
@@ -67,7 +70,10 @@ def choose_clock(device: torch.device) -> tuple[Clock, float]:
 
 
 def sample(operation: Operation, clock: Clock, *, seconds: float, span: float = SHORTEST) -> list[float]:
-    """Seconds per call, after warm-up: at least one and at most MAX_SAMPLES samples, until ``seconds`` have passed.
+    """Seconds per call, after warm-up: at most MAX_SAMPLES samples, until ``seconds`` have passed.
+
+    If they do not yield LEAST_SAMPLES, it goes on until there are so many or PATIENCE times ``seconds`` have passed; a sample is
+    taken in any case.
 
     Each sample is the mean of as many consecutive calls as last SHORTEST, which is one unless they are short.
 
@@ -82,7 +88,10 @@ def sample(operation: Operation, clock: Clock, *, seconds: float, span: float = 
     at_once = max(1, round(span / (calls * typical)))
     samples: list[float] = []
     began = time.perf_counter()
-    while not samples or (len(samples) < MAX_SAMPLES and time.perf_counter() - began < seconds):
+    while len(samples) < MAX_SAMPLES:
+        spent = time.perf_counter() - began
+        if samples and spent >= (seconds if len(samples) >= LEAST_SAMPLES else PATIENCE * seconds):
+            break
         samples += clock.block(operation, calls=calls, samples=min(at_once, MAX_SAMPLES - len(samples)))
     return samples
 
