@@ -28,7 +28,7 @@ SUITE = {
 
 
 def without_times(record: CellRecord) -> dict[str, Any]:
-    kept = record.model_dump(exclude={"started", "seconds"})
+    kept = record.model_dump(exclude={"started", "seconds", "timings"})
     kept["metrics"] = {name: m for name, m in kept["metrics"].items() if m["board"] != "throughput"}
     return kept
 

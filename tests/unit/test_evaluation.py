@@ -8,13 +8,13 @@ from PIL import Image
 from toy_unit import toy_catalog, toy_cell
 
 from vqbench.errors import TensorError
+from vqbench.intervals import median_interval
 from vqbench.leaderboard.picture import compose_picture
 from vqbench.rate import Bits
 from vqbench.worker.build import build_tokenizer
 from vqbench.worker.code_numbers import usage_measurements
 from vqbench.worker.evaluate import Batches, evaluate
 from vqbench.worker.sample import write_sample
-from vqbench.worker.throughput import measure_throughput, median_interval
 from vqbench.worker.usage import slot_usage
 from vqbench_plugins.metrics.psnr import PSNR
 
@@ -105,17 +105,8 @@ def test_usage_numbers_follow_from_the_histograms():
     assert numbers["code_usage"].n == 40
 
 
-def test_a_continuous_latent_has_null_usage_and_speed_with_a_reason(catalog, images):
+def test_a_continuous_latent_has_null_usage_with_a_reason():
     assert all(m.value is None and m.reason for m in usage_measurements([], [16], None).values())
-    tokenizer = build_tokenizer(toy_cell(catalog, "gauss").unit, catalog)
-    speeds = measure_throughput(tokenizer, images)
-    assert all(m.value is None and "no codes" in m.reason for m in speeds.values())
-
-
-def test_speeds_are_positive_with_an_interval_around_the_median(tokenizer, images):
-    for speed in measure_throughput(tokenizer, images).values():
-        assert 0 < speed.low <= speed.value <= speed.high
-        assert speed.n == 20
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=60))

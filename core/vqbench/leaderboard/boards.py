@@ -13,7 +13,17 @@ from vqbench.leaderboard.published import Publication
 from vqbench.leaderboard.ranking import RankedRow, rank_rows
 from vqbench.leaderboard.rate import Rate
 from vqbench.leaderboard.rate_board import RateBoard
-from vqbench.leaderboard.rows import BOARDS, BoardName, Row, RowMetric, make_rows, row_keys, unfinished_cells
+from vqbench.leaderboard.rows import (
+    BESIDE_SPEED,
+    BOARDS,
+    BoardName,
+    Row,
+    RowMetric,
+    make_rows,
+    row_keys,
+    unfinished_cells,
+)
+from vqbench.leaderboard.speed import pareto_front, speed_views
 from vqbench.results import BrokenRecord, CellRecord, EnvironmentRecord, StoredValues
 
 __all__ = ["PRIMARY", "Board", "Column", "Group", "Leaderboard", "make_leaderboard"]
@@ -51,7 +61,10 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """Rows that may be compared: of equal protocol, dataset, image size and bits; for throughput, environment too."""
+    """Rows that may be compared: of equal protocol, dataset, image size and bits; for throughput, environment and batch size too.
+
+    ``pareto`` says of each row of a throughput board whether it is on the front of speed and quality, None where it has not both.
+    """
 
     id: str
     board: BoardName
@@ -65,13 +78,20 @@ class Group:
     columns: tuple[Column, ...]
     ranked_by: Column | None
     rows: tuple[RankedRow, ...]
+    pareto: tuple[bool | None, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
         """What ``--group`` may call it."""
         bits = "continuous" if self.rate.bits is None else f"{self.rate.bits:.10g}"
         fingerprint = (self.environment.fingerprint,) if self.environment else ()
-        return self.id, self.protocol, self.dataset, bits, *fingerprint
+        batch = (f"batch-{self.batch_size}",) if self.batch_size else ()
+        return self.id, self.protocol, self.dataset, bits, *fingerprint, *batch
+
+    @property
+    def batch_size(self) -> int | None:
+        """Images per timed call; of throughput only, where it is known."""
+        return self.environment.batch_size if self.environment else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,9 +140,11 @@ def make_leaderboard(
     """
     records = list(records)
     keys = row_keys(records)
-    made = tuple(
-        Board(name=name, groups=_groups(make_rows(records, name, keys=keys), name, sort, values)) for name in boards
-    )
+    rows = {
+        name: make_rows(speed_views(records), name) if name == "throughput" else make_rows(records, name, keys=keys)
+        for name in boards
+    }
+    made = tuple(Board(name=name, groups=_groups(of_board, name, sort, values)) for name, of_board in rows.items())
     if sort is not None:
         known = dict.fromkeys(c.name for board in made for group in board.groups for c in group.columns)
         if known and sort not in known:
@@ -138,17 +160,20 @@ def _groups(rows: Iterable[Row], board: BoardName, sort: str | None, values: Sto
     for row in rows:
         if not row.metrics:
             continue  # it has nothing for this board
-        environment = row.environment.fingerprint if board == "throughput" and row.environment else None
-        key = (row.dataset.id, row.revision, row.image_size, row.protocol, row.rate, environment)
+        environment = row.environment if board == "throughput" else None
+        where = environment and (environment.fingerprint, environment.batch_size)
+        key = (row.dataset.id, row.revision, row.image_size, row.protocol, row.rate, where)
         groups.setdefault(key, []).append(row)
     made = [_group(members, board, sort, values) for members in groups.values()]
     return tuple(sorted(made, key=_order))
 
 
 def _order(group: Group) -> tuple[object, ...]:
-    """Groups by dataset, image size and bits; continuous ones last."""
+    """Groups by dataset, image size and bits, continuous ones last; then by how they were timed, small batches first."""
     bits = float("inf") if group.rate.bits is None else group.rate.bits
-    return group.dataset, group.image_size, bits, group.protocol, group.id
+    where = group.environment
+    how = where and (where.fingerprint, where.batch_size or 0)
+    return group.dataset, group.image_size, bits, group.protocol, how or ("", 0), group.id
 
 
 def _group(rows: Sequence[Row], board: BoardName, sort: str | None, values: StoredValues | None) -> Group:
@@ -162,6 +187,8 @@ def _group(rows: Sequence[Row], board: BoardName, sort: str | None, values: Stor
     settled = board != "throughput" or environment is not None  # speeds of unknown machines have no order
     identity = [board, first.dataset.id, first.revision, first.image_size, first.protocol, first.rate.token]
     identity += [environment.fingerprint] if environment else []
+    identity += [environment.batch_size] if environment and environment.batch_size else []
+    ranked = rank_rows(rows, ranked_by, settled=settled, values=values)
     return Group(
         id=content_id(identity, length=8),
         board=board,
@@ -174,8 +201,28 @@ def _group(rows: Sequence[Row], board: BoardName, sort: str | None, values: Stor
         environment=environment,
         columns=tuple(columns),
         ranked_by=ranked_by,
-        rows=tuple(rank_rows(rows, ranked_by, settled=settled, values=values)),
+        rows=tuple(ranked),
+        pareto=_pareto(ranked, columns, ranked_by) if board == "throughput" and settled else (),
     )
+
+
+def _pareto(rows: Sequence[RankedRow], columns: Sequence[Column], speed: Column | None) -> tuple[bool | None, ...]:
+    """The front of what the rows are ranked by and the quality beside it; empty if there is none."""
+    quality = next((column for column in columns if column.name == BESIDE_SPEED), None)
+    if quality is None or speed is None or not (quality.better and speed.better):
+        return ()
+    points: list[tuple[float, float] | None] = []
+    for ranked in rows:
+        found = [_more_is_better(column, ranked.row) for column in (speed, quality)]
+        points.append(None if found[0] is None or found[1] is None else (found[0], found[1]))
+    return tuple(pareto_front(points))
+
+
+def _more_is_better(column: Column, row: Row) -> float | None:
+    number = column.of(row)
+    if number is None or number.value is None:
+        return None
+    return number.value if column.better == "higher" else -number.value
 
 
 def _columns(rows: Sequence[Row]) -> list[Column]:
@@ -211,6 +258,8 @@ def _columns(rows: Sequence[Row]) -> list[Column]:
 
 
 def _ranked_by(columns: Sequence[Column], board: BoardName, sort: str | None) -> Column | None:
+    if board == "throughput":
+        columns = [column for column in columns if column.name != BESIDE_SPEED]
     by_title = {column.title: column for column in columns}
     if sort in by_title:
         return by_title[sort]

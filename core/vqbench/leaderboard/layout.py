@@ -9,7 +9,7 @@ from itertools import groupby
 from vqbench.leaderboard.boards import Column, Group, Leaderboard
 from vqbench.leaderboard.notation import ARROWS, NOTHING, clean, clip, count, with_interval, without_interval
 from vqbench.leaderboard.ranking import RankedRow
-from vqbench.leaderboard.rows import Row, SlotUsage
+from vqbench.leaderboard.rows import BESIDE_SPEED, Row, SlotUsage
 from vqbench.results import BrokenRecord, CellRecord, EnvironmentRecord
 from vqbench.significance import LEVEL, Method
 
@@ -36,6 +36,7 @@ TESTS: dict[Method, str] = {
 }
 DEAD = "‡"
 ESTIMATE = "~"
+FRONT = "front"
 CAUTION = "†"
 MOST_SLOTS = 4
 MOST_NAMES = 3
@@ -66,6 +67,7 @@ def heading(group: Group) -> str:
     ]
     if group.board == "throughput":
         parts.append(describe_environment(group.environment))
+        parts += [f"batch {group.batch_size}"] if group.batch_size else []
     if any(ranked.rank for ranked in group.rows):
         assert group.ranked_by
         parts.append(f"ranked by {clean(group.ranked_by.title)}")
@@ -79,7 +81,9 @@ def describe_environment(environment: EnvironmentRecord | None) -> str:
     torch = environment.packages.get("torch", "unknown")
     device, dtype = clean(environment.device), clean(environment.dtype)
     threads = f"{environment.threads} thread" + ("" if environment.threads == 1 else "s")
-    return f"{device}, {threads}, {dtype}, torch {clean(torch)} (environment {environment.fingerprint[:8]})"
+    how = [dtype] + ["compiled"] * environment.compile + ["channels last"] * environment.channels_last
+    libraries = f"torch {clean(torch)}" + (f", driver {clean(environment.driver)}" if environment.driver else "")
+    return f"{device}, {threads}, {', '.join(how)}, {libraries} (environment {environment.fingerprint[:8]})"
 
 
 def text_columns(group: Group) -> list[TextColumn]:
@@ -100,6 +104,9 @@ def text_columns(group: Group) -> list[TextColumn]:
             nominal = tuple(f"{group.rate.bits:.6g}" for _ in rows)  # what entropy and coded bits are read beside
             columns.append(TextColumn(title="nominal_bits_per_image", cells=nominal))
         columns.append(_metric(column, rows, essential=column == group.ranked_by))
+        if column.name == BESIDE_SPEED and any(group.pareto):
+            fronts = tuple(FRONT if on_front else "" for on_front in group.pareto)
+            columns.append(TextColumn(title="Pareto", cells=fronts, numeric=False))
     if group.ranked_by:
         columns.insert(4, TextColumn(title="n", cells=tuple(_n(group.ranked_by, r.row) for r in rows)))
     if any(r.row.usage for r in rows):
@@ -217,8 +224,20 @@ def remarks(group: Group) -> list[str]:
         notes = {text: rows for text, rows in notes.items() if len(rows) < len(group.rows)}
     return [
         clip(text, LONGEST_REASON) + (f" ({_names(rows)})" if len(rows) < len(group.rows) else "")
-        for text, rows in [*cautions.items(), *missing.items(), *notes.items()]
+        for text, rows in [*cautions.items(), *missing.items(), *_without_quality(group).items(), *notes.items()]
     ]
+
+
+def _without_quality(group: Group) -> dict[str, list[Row]]:
+    """Rows of a throughput board that have no quality beside their speed, by why."""
+    why: dict[str, list[Row]] = {}
+    if group.board == "throughput":
+        for ranked in group.rows:
+            if ranked.row.untrained:
+                why.setdefault("untrained, so no quality beside speed", []).append(ranked.row)
+            elif BESIDE_SPEED not in ranked.row.metrics:
+                why.setdefault(f"no quality beside speed: {BESIDE_SPEED} was not measured", []).append(ranked.row)
+    return why
 
 
 def legend(leaderboard: Leaderboard) -> str:
@@ -234,6 +253,8 @@ def legend(leaderboard: Leaderboard) -> str:
         parts.append(f"({ESTIMATE}n): a larger test set would show n codes or more (Chao's lower bound)")
     if any(slot.dead for slot in slots):
         parts.append(f"{DEAD}: random codes in that slot hardly raise the error, so the decoder makes nothing of it")
+    if any(any(group.pareto) for board in leaderboard.boards for group in board.groups):
+        parts.append(f"{FRONT}: no row is as fast and better, or as good and faster, by the numbers as they stand")
     text = "; ".join(parts) + "."
     if methods := {ranked.comparison.method for ranked in rows if ranked.comparison}:
         tests = ", ".join(how for method, how in TESTS.items() if method in methods)

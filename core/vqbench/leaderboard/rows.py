@@ -13,11 +13,23 @@ from vqbench.intervals import student_half_width
 from vqbench.leaderboard.rate import Rate, rate_of
 from vqbench.results import CellRecord, ComponentRecord, EnvironmentRecord, MetricRecord
 
-__all__ = ["BOARDS", "BoardName", "Row", "RowMetric", "SlotUsage", "make_rows", "row_keys", "unfinished_cells"]
+__all__ = [
+    "BESIDE_SPEED",
+    "BOARDS",
+    "BoardName",
+    "Row",
+    "RowMetric",
+    "SlotUsage",
+    "make_rows",
+    "row_keys",
+    "unfinished_cells",
+]
 
 BoardName: TypeAlias = Literal["quality", "usage", "throughput"]
 ENCODER = json.JSONEncoder(sort_keys=True)  # not canonical_json: free-form parts of a record may hold NaN
 BOARDS: tuple[BoardName, ...] = ("quality", "usage", "throughput")
+BESIDE_SPEED = "psnr"
+"""The quality that the throughput board shows beside speed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,12 +121,17 @@ class Row:
         """``quantizer × backbone``."""
         return f"{self.quantizer.label} × {self.backbone.label}"
 
+    @property
+    def untrained(self) -> bool:
+        """Whether its weights are the initial ones, so that its quality says nothing."""
+        return self.recipe.get("steps") == 0
+
 
 def make_rows(records: Sequence[CellRecord], board: BoardName, *, keys: Sequence[Hashable] | None = None) -> list[Row]:
     """The rows of a board.
 
-    Records share a row if they differ in nothing but the seed (and, for throughput, ran in one environment). What was
-    recorded twice for a seed counts once, with its newest numbers. A row needs one record that is ok. ``keys`` are what
+    Records share a row if they differ in nothing but the seed (for throughput, of those timed in one environment and batch size).
+    What was recorded twice for a seed counts once, with its newest numbers. A row needs one record that is ok. ``keys`` are what
     :func:`row_keys` gives, for whoever makes several boards.
     """
     keys = row_keys(records) if keys is None else keys
@@ -123,7 +140,7 @@ def make_rows(records: Sequence[CellRecord], board: BoardName, *, keys: Sequence
     done = {record.cell_id for record in records if record.status == "ok"}
     for key, record in zip(keys, records, strict=True):
         if record.status == "ok":
-            environment = record.environment.fingerprint if board == "throughput" and record.environment else None
+            environment = _environment_key(record) if board == "throughput" else None
             trained = _component_key(record.training.quantizer) if record.training else None
             group = (key, environment, trained)
             if group not in rows:
@@ -167,6 +184,11 @@ def row_keys(records: Iterable[CellRecord]) -> list[Hashable]:
     ]
 
 
+def _environment_key(record: CellRecord) -> Hashable:
+    where = record.environment
+    return where and (where.fingerprint, where.batch_size)
+
+
 def _component_key(component: ComponentRecord) -> Hashable:
     return component.id, component.version, component.label, ENCODER.encode(component.parameters)
 
@@ -202,7 +224,7 @@ def _row(seeds: Mapping[int, Sequence[CellRecord]], missing: Sequence[CellRecord
         trained_as=first.training.quantizer if first.training else None,
         seeds=tuple(record.seed for record in records),
         missing=tuple(missing),
-        metrics=_metrics(records, board),
+        metrics=_speed_and_quality(records) if board == "throughput" else _metrics(records, board),
         usage=_usage(records) if board == "usage" else (),
         environment=first.environment if len(environments) == 1 else None,
         notes=tuple(dict.fromkeys(notes)),
@@ -213,6 +235,15 @@ def _agree(stated: float | None, computed: float | None) -> bool:
     if stated is None or computed is None:
         return stated is computed
     return abs(stated - computed) <= 1e-6 * max(abs(stated), abs(computed))
+
+
+def _speed_and_quality(records: Sequence[CellRecord]) -> dict[str, RowMetric]:
+    """Speeds with quality beside them, of tokenizers that are trained."""
+    speeds = _metrics(records, "throughput")
+    if not speeds or records[0].recipe.get("steps") == 0:
+        return speeds
+    quality = _metrics(records, "quality")
+    return {name: number for name, number in quality.items() if name == BESIDE_SPEED} | speeds
 
 
 def _metrics(records: Sequence[CellRecord], board: BoardName) -> dict[str, RowMetric]:

@@ -147,6 +147,7 @@ def build_plan(suite: Suite, catalog: Catalog, *, source: str = "suite", only: P
         skips=tuple(skips),
         metrics=metrics,
         evaluation_batch_size=suite.evaluation.batch_size,
+        timing=suite.timing,
     )
 
 

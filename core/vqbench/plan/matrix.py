@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from vqbench.canonical import content_id
+from vqbench.plan.timing import Timing
 from vqbench.rate import Bits, LevelRate
 from vqbench.specs import LevelShape
 
@@ -147,6 +148,7 @@ class Plan:
     skips: tuple[Skip, ...]
     metrics: tuple[Component, ...]
     evaluation_batch_size: int
+    timing: Timing = field(default_factory=Timing)
 
     @cached_property
     def units(self) -> tuple[TrainUnit, ...]:

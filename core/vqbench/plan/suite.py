@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from vqbench.errors import SuiteError, closest
 from vqbench.plan.overrides import apply_overrides
 from vqbench.plan.recipe import Recipe
+from vqbench.plan.timing import Timing
 
 __all__ = [
     "BackboneEntry",
@@ -100,6 +101,7 @@ class Suite(_Strict):
     backbones: list[BackboneEntry] = Field(min_length=1, max_length=1000)
     recipe: Recipe = Field(default_factory=Recipe)
     evaluation: Evaluation = Field(default_factory=Evaluation)
+    timing: Timing = Field(default_factory=Timing)
     exclude: list[Exclusion] = Field(default_factory=list, max_length=1000)
 
 

@@ -12,6 +12,7 @@ from vqbench.results.record import (
     TrainingRecord,
 )
 from vqbench.results.store import BrokenRecord, ResultsFolder, read_records
+from vqbench.results.timing import MachineRecord, TimingRecord
 from vqbench.results.values import StoredValues
 
 __all__ = [
@@ -22,10 +23,12 @@ __all__ = [
     "EnvironmentRecord",
     "FailureRecord",
     "LevelRecord",
+    "MachineRecord",
     "MetricRecord",
     "ResultsFolder",
     "Status",
     "StoredValues",
+    "TimingRecord",
     "TrainingRecord",
     "read_records",
 ]

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from vqbench.results.timing import TimingRecord
+
 __all__ = [
     "SCHEMA_VERSION",
     "CellRecord",
@@ -131,7 +133,11 @@ class TrainingRecord(_Strict):
 
 
 class EnvironmentRecord(_Strict):
-    """Where it ran. ``fingerprint`` is a hash of everything that speed depends on; speed is comparable only within one."""
+    """Where it ran. ``fingerprint`` is a hash of everything that speed depends on; speed is comparable only within one.
+
+    ``driver`` and ``cuda`` are of a GPU. ``dtype``, ``compile``, ``channels_last`` and ``batch_size`` are how the cell's headline
+    speeds were measured; the last is no part of the fingerprint. All of these but ``dtype`` are missing in early records.
+    """
 
     fingerprint: str = Field(pattern=IDENTIFIER)
     device: str
@@ -140,6 +146,11 @@ class EnvironmentRecord(_Strict):
     platform: str
     python: str
     packages: dict[str, str]
+    driver: str | None = None
+    cuda: str | None = None
+    compile: bool = False
+    channels_last: bool = False
+    batch_size: int | None = Field(None, ge=1)
 
 
 class CellRecord(_Strict):
@@ -168,6 +179,7 @@ class CellRecord(_Strict):
     bits_per_pixel: float | None
     metrics: dict[str, MetricRecord] = Field(default_factory=dict)
     code_usage: list[CodeUsageRecord] = Field(default_factory=list)
+    timings: list[TimingRecord] = Field(default_factory=list, max_length=10_000)
     training: TrainingRecord | None = None
     environment: EnvironmentRecord | None = None
     notes: list[str] = Field(default_factory=list)

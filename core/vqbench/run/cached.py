@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from vqbench.assets import missing_weights
 from vqbench.errors import RecordError
-from vqbench.plan import Component, Plan, TrainUnit
+from vqbench.plan import Component, Plan, Timing, TrainUnit
 from vqbench.results import BrokenRecord, CellRecord, ResultsFolder
 
 __all__ = ["Cached", "is_trained", "satisfies", "what_is_cached", "what_lacks_weights"]
@@ -35,22 +35,36 @@ def what_is_cached(plan: Plan, folder: ResultsFolder) -> Cached:
         except RecordError as error:
             broken.append(BrokenRecord(path=folder.record_path(cell.id), reason=str(error)))
         else:
-            if satisfies(record, plan.metrics) and not _more_can_be_measured(record, plan.metrics):
+            if satisfies(record, plan) and not _more_can_be_measured(record, plan.metrics):
                 cells.add(cell.id)
     units = frozenset(unit.id for unit in plan.units if is_trained(unit, folder))
     return Cached(cells=frozenset(cells), units=units, broken=tuple(broken))
 
 
-def satisfies(record: CellRecord | None, metrics: Sequence[Component]) -> bool:
-    """Whether a record has all of these metrics in their current versions; a failed one never does."""
+def satisfies(record: CellRecord | None, plan: Plan) -> bool:
+    """Whether a record has all metrics of the plan in their current versions, and its timings; a failed one never does."""
     return (
         record is not None
         and record.status == "ok"
         and all(
             metric.name in record.metrics and record.metrics[metric.name].version == metric.version
-            for metric in metrics
+            for metric in plan.metrics
         )
+        and _is_timed(record, plan)
     )
+
+
+def _is_timed(record: CellRecord, plan: Plan) -> bool:
+    """Whether a record has the timings that the suite asks for; one that has no [timing] takes what is there."""
+    if plan.timing == Timing():
+        return True
+    wanted = {
+        (stage, setting.batch_size, setting.dtype, setting.compile, setting.channels_last)
+        for setting in plan.timing.settings(plan.evaluation_batch_size)
+        for stage in plan.timing.stages
+    }
+    searched = "largest_batch" in record.metrics or not plan.timing.largest_batch
+    return searched and wanted <= {timing.key for timing in record.timings if not timing.largest}
 
 
 def _more_can_be_measured(record: CellRecord | None, metrics: Sequence[Component]) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from vqbench.errors import UnavailableError, VQBenchError
 from vqbench.run.job import Failure, Stage
 
-__all__ = ["died", "explain", "interrupted", "timed_out"]
+__all__ = ["died", "explain", "interrupted", "is_out_of_memory", "timed_out"]
 
 ALLOCATOR_COMPLAINTS = (
     "can't allocate memory",
@@ -24,7 +24,7 @@ def explain(error: BaseException, stage: Stage) -> Failure:
     """The failure that an exception stands for; called in the worker."""
     message, kind = str(error) or repr(error), type(error).__name__
     text = "".join(traceback.format_exception(error))
-    if _is_out_of_memory(error):
+    if is_out_of_memory(error):
         return Failure(status="out_of_memory", stage=stage, kind=kind, message=message, traceback=text)
     if isinstance(error, UnavailableError):
         return Failure(status="unavailable", stage=stage, kind=kind, message=message, traceback=text)
@@ -81,7 +81,8 @@ def interrupted(stage: Stage) -> Failure:
     )
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception, or what it was raised from, says that memory ran out, the machine's or a GPU's."""
     torch = sys.modules.get("torch")  # imported only if the job did
     kinds = (MemoryError, getattr(torch, "OutOfMemoryError", MemoryError))
     for cause in _causes(error):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from vqbench.catalog import CatalogOptions
-from vqbench.plan import Cell, Component, TrainUnit
+from vqbench.plan import Cell, Component, Timing, TrainUnit
 
 __all__ = ["CellJob", "Failure", "Job", "Message", "Progress", "Stage", "TrainJob", "WorkerOptions"]
 
@@ -49,6 +49,7 @@ class CellJob:
     cell: Cell
     metrics: tuple[Component, ...]
     batch_size: int
+    timing: Timing = field(default_factory=Timing)
     options: WorkerOptions
 
     @property

@@ -96,7 +96,13 @@ def _tasks(plan: Plan, cached: Cached, options: WorkerOptions) -> list[Task]:
     }
     evaluation = [
         Task(
-            job=CellJob(cell=cell, metrics=plan.metrics, batch_size=plan.evaluation_batch_size, options=options),
+            job=CellJob(
+                cell=cell,
+                metrics=plan.metrics,
+                batch_size=plan.evaluation_batch_size,
+                timing=plan.timing,
+                options=options,
+            ),
             needs=(training[cell.unit.id].id,) if cell.unit.id in training else (),
             exclusive=True,
         )
@@ -205,7 +211,7 @@ class _RecordKeeper:
 
     def _is_good(self, cell: Cell) -> bool:
         try:
-            return satisfies(self._folder.read(cell.id), self._plan.metrics)
+            return satisfies(self._folder.read(cell.id), self._plan)
         except RecordError:
             return False
 

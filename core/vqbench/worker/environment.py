@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from importlib import metadata
 from pathlib import Path
 
@@ -11,11 +12,14 @@ import torch
 
 from vqbench.canonical import content_id
 from vqbench.errors import UsageError
+from vqbench.plan import Setting
 from vqbench.results import EnvironmentRecord
+from vqbench.results.timing import DTYPE_NAMES
 
 __all__ = ["choose_device", "describe_environment"]
 
 PACKAGES = ("torch", "timm", "numpy", "scipy", "scikit-image", "pillow")
+DRIVER = Path("/proc/driver/nvidia/version")
 
 
 def choose_device(name: str) -> torch.device:
@@ -38,8 +42,24 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def describe_environment(device: torch.device, *, threads: int, dtype: str = "float32") -> EnvironmentRecord:
-    """The environment of this process; its fingerprint covers device, dtype, library minors and thread count."""
+def describe_environment(device: torch.device, *, threads: int, setting: Setting | None = None) -> EnvironmentRecord:
+    """The environment of this process.
+
+    Its fingerprint covers what the speed of a tokenizer depends on, but for the batch size: device, driver, minors of torch, timm
+    and CUDA, dtype, thread count, eager or compiled, memory layout.
+
+    Args:
+        device: what is computed on.
+        threads: of torch on a CPU.
+        setting: what is timed; float32, eager and contiguous if None.
+    """
+    dtype = DTYPE_NAMES[setting.dtype if setting else "fp32"]
+    driver = _driver() if device.type == "cuda" else None
+    cuda = torch.version.cuda if device.type == "cuda" else None
+    how = {
+        "compile": setting.compile if setting else False,
+        "channels_last": setting.channels_last if setting else False,
+    }
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
     packages = {package: _version(package) for package in PACKAGES}
     identity = {
@@ -47,7 +67,9 @@ def describe_environment(device: torch.device, *, threads: int, dtype: str = "fl
         "dtype": dtype,
         "threads": threads,
         "libraries": {package: packages[package].split("+")[0].split(".")[:2] for package in ("torch", "timm")},
-        "tf32": bool(torch.backends.cuda.matmul.allow_tf32) if device.type == "cuda" else False,
+        "driver": driver,
+        "cuda": cuda,  # has no patch number
+        **how,
     }
     return EnvironmentRecord(
         fingerprint=content_id(identity),
@@ -57,7 +79,20 @@ def describe_environment(device: torch.device, *, threads: int, dtype: str = "fl
         platform=f"{platform.system()} {platform.machine()}",
         python=platform.python_version(),
         packages=packages,
+        driver=driver,
+        cuda=cuda,
+        batch_size=setting.batch_size if setting else None,
+        **how,
     )
+
+
+def _driver() -> str | None:
+    """Version of NVIDIA's kernel module."""
+    try:
+        found = re.search(r"\b\d{3,}\.\d+(\.\d+)?\b", DRIVER.read_text(errors="replace"))
+    except OSError:
+        return None
+    return found[0] if found else None
 
 
 def _version(package: str) -> str:

@@ -35,7 +35,7 @@ from vqbench.worker.code_numbers import (
 from vqbench.worker.environment import choose_device, describe_environment
 from vqbench.worker.evaluate import Batches, evaluate
 from vqbench.worker.sample import write_sample
-from vqbench.worker.throughput import measure_throughput, throughput_protocol
+from vqbench.worker.timing import throughput_metrics, time_tokenizer
 from vqbench.worker.trainer import train_unit
 
 __all__ = ["run_job"]
@@ -96,7 +96,7 @@ def _run_cell(
         context=_evaluation_context(cell, len(test.images), device),
         report=lambda done, total: report(Progress(stage="evaluate", done=done, total=total)),
     )
-    ablations = ablate(tokenizer, test)
+    ablations = ablate(tokenizer, test) if unit.recipe["steps"] else {}  # what is untrained listens to nothing
     numbers = {name: _quality(evaluation.metrics[name], spec) for name, (spec, _) in metrics.items()}
     positions = [level.rate.positions for level in cell.levels]
     usage = evaluation.code_usage
@@ -104,13 +104,16 @@ def _run_cell(
     numbers |= _records(coded_rate(evaluation.codes, usage, evaluation.images), USAGE, "usage")
     numbers |= _records(soft_information(evaluation.soft_information, usage, positions), USAGE, "usage")
 
-    report(Progress(stage="time", done=0, total=1))
-    batch = next(iter(test))
-    speed = throughput_protocol(len(batch))
-    speeds: Definitions = dict.fromkeys(
-        ("encode_images_per_second", "decode_images_per_second"), ("images/s", "higher", speed)
+    timings = time_tokenizer(
+        tokenizer,
+        next(iter(test)),
+        job.timing,
+        batch_size=job.batch_size,
+        threads=threads,
+        report=lambda done, total, what: report(Progress(stage="time", done=done, total=total, detail=what)),
     )
-    numbers |= _records(measure_throughput(tokenizer, batch), speeds, "throughput")
+    headline = job.timing.headline(job.batch_size)
+    numbers |= throughput_metrics(timings, headline)
     parameters = trained.encoder_parameters + trained.decoder_parameters + trained.quantizer_parameters
     numbers |= _records({"parameters": Measurement(value=parameters / 1e6, n=1)}, PARAMETERS, "throughput")
 
@@ -122,13 +125,14 @@ def _run_cell(
         status="ok",
         metrics=numbers,
         code_usage=slot_records(usage, ablations, evaluation.soft_information),
+        timings=timings.records,
         training=TrainingRecord(
             unit=unit.id,
             quantizer=component_record(unit.quantizer, unit.quantizer.name),
             objective=unit.objective,
             **{name: value for name, value in asdict(trained).items() if name != "notes"},
         ),
-        environment=describe_environment(device, threads=threads),
+        environment=describe_environment(device, threads=threads, setting=headline),
         notes=list(dict.fromkeys([*trained.notes, *dataset.notes(), *dead_slots_note(ablations)])),
         started=started.isoformat(timespec="seconds"),
         seconds=time.monotonic() - began,

@@ -86,13 +86,19 @@ class Tokenizer(nn.Module):
             prefixes=self._decode_prefixes(quantized),
         )
 
-    def encode(self, images: Tensor) -> list[Tensor]:
+    def encode(self, images: Tensor, *, checked: bool = True) -> list[Tensor]:
         """The codes of images: int64 ``(B, T, h, w)`` per level, coarse to fine.
+
+        Args:
+            images: ``(B, 3, H, W)`` in [0, 1].
+            checked: look for NaN, which on a GPU waits for all that was asked of it so far.
 
         Raises:
             TensorError: as :meth:`forward`; or a latent holds NaN or infinity, which no code stands for.
         """
-        return self.encode_with_latents(images)[0]
+        if checked:
+            return self.encode_with_latents(images)[0]
+        return [q.codes for q in self._quantize(images, depth=len(self.levels))[1]]
 
     def encode_with_latents(self, images: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """:meth:`encode`, and the :meth:`latents` behind the codes."""
@@ -105,21 +111,23 @@ class Tokenizer(nn.Module):
                 )
         return [q.codes for q in quantized], latents
 
-    def decode(self, codes: Sequence[Tensor]) -> Tensor:
+    def quantize(self, latents: Sequence[Tensor]) -> list[Quantized]:
+        """What each quantizer makes of its latent ``(B, latent_channels, h, w)``, float32; levels from coarse to fine."""
+        return [self._run_quantizer(level, of_level) for level, of_level in enumerate(latents)]
+
+    def decode(self, codes: Sequence[Tensor], *, checked: bool = True) -> Tensor:
         """Images ``(B, 3, H, W)``, float32, not clamped, from the codes alone.
+
+        Args:
+            codes: int64 ``(B, T, h, w)`` per level, coarse to fine.
+            checked: look at shapes, dtypes and ranges, which on a GPU waits for all that was asked of it so far.
 
         Raises:
             TensorError: codes of a wrong shape, dtype or range, or of a continuous latent, which codes do not
                 determine.
         """
-        if len(codes) != len(self.levels):
-            raise TensorError(
-                "Codes of each level are needed",
-                got=f"{len(codes)} levels",
-                expected=f"{len(self.levels)}, coarse to fine",
-            )
-        for level, of_level in enumerate(codes):
-            self._check_codes(level, of_level)
+        if checked:
+            self._check_all_codes(codes)
         return self._decode([q.decode(c) for q, c in zip(self.quantizers, codes, strict=True)])
 
     def latents(self, images: Tensor) -> list[Tensor]:
@@ -276,6 +284,16 @@ class Tokenizer(nn.Module):
                 got=tuple(tensor.shape),
                 expected=(batch, channels, side, side),
             )
+
+    def _check_all_codes(self, codes: Sequence[Tensor]) -> None:
+        if len(codes) != len(self.levels):
+            raise TensorError(
+                "Codes of each level are needed",
+                got=f"{len(codes)} levels",
+                expected=f"{len(self.levels)}, coarse to fine",
+            )
+        for level, of_level in enumerate(codes):
+            self._check_codes(level, of_level)
 
     def _check_codes(self, level: int, codes: Tensor) -> None:
         sizes = self.quantizers[level].codebook_sizes

@@ -167,5 +167,18 @@ HUB = DatasetSpec(
     requires=(Requirement(module="datasets", install="pip install 'vqbench[hf]'"),),
 )
 
-DATASETS = (PHOTOS, CIFAR10, FASHION_MNIST, OPENIMAGES, FOLDER, IMAGENET, COCO, FACES, HUB)
+NOISE = DatasetSpec(
+    name="noise",
+    target="vqbench_plugins.datasets.noise:Noise",
+    summary="seeded noise, for measuring speed alone; nothing is downloaded",
+    revision=lambda parameters: "1",
+    parameters=(
+        Parameter(name="train_images", type="int", default=8, minimum=1, summary="training images"),
+        Parameter(name="test_images", type="int", default=8, minimum=1, summary="test images"),
+        Parameter(name="seed", type="int", default=0, minimum=0, summary="which noise"),
+    ),
+    capabilities=frozenset({"offline"}),
+)
+
+DATASETS = (PHOTOS, CIFAR10, FASHION_MNIST, OPENIMAGES, FOLDER, IMAGENET, COCO, FACES, HUB, NOISE)
 """All of them."""

@@ -15,6 +15,10 @@ def _suite(name: str, summary: str) -> SuiteSpec:
 
 SUITES = (
     _suite("quickstart", "64×64 photo crops, 640 bits per image, both tiny backbones; minutes on two CPU cores"),
+    _suite(
+        "throughput",
+        "speed of every method at the papers' sizes, untrained, on noise; a GPU, or a tiny preset on a CPU",
+    ),
     _suite("cifar10", "every method at 576 bits on CIFAR-10, both small backbones, with rFID and LPIPS; one GPU"),
     _suite(
         "gq-claims",

@@ -86,6 +86,8 @@ def _row(ranked: RankedRow, group: Group) -> dict[str, Any]:
         "cell_ids": " ".join(row.cell_ids),
         "reason": "; ".join(f"no {name}: {m.reason}" for name, m in row.metrics.items() if m.value is None) or None,
     }
+    if group.batch_size:
+        line["batch_size"] = group.batch_size
     for column in group.columns:
         number = column.of(row)
         if number is not None:

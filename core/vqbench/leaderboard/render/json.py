@@ -76,7 +76,12 @@ def _group(group: Group) -> dict[str, Any]:
 
 
 def _rows(board: Board) -> list[dict[str, Any]]:
-    return [_row(ranked, group) for group in board.groups for ranked in group.rows]
+    return [
+        _row(ranked, group)
+        | ({"pareto": group.pareto[place] if group.pareto else None} if board.name == "throughput" else {})
+        for group in board.groups
+        for place, ranked in enumerate(group.rows)
+    ]
 
 
 def _row(ranked: RankedRow, group: Group) -> dict[str, Any]:

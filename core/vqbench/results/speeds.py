@@ -1,0 +1,42 @@
+"""Timings as numbers of a record."""
+
+from __future__ import annotations
+
+from vqbench.results.record import MetricRecord
+from vqbench.results.timing import TimingRecord
+
+__all__ = ["describe_setting", "speed_metric", "speed_name"]
+
+NOISY = "noisy: "
+
+
+def speed_name(timing: TimingRecord) -> str:
+    """What the speed of a stage is called among the metrics: ``encode_images_per_second``."""
+    return f"{timing.stage}_images_per_second"
+
+
+def speed_metric(timing: TimingRecord) -> MetricRecord:
+    """A stage's images per second, median with its interval; ``caution`` where it was noisy."""
+    return MetricRecord(
+        value=timing.images_per_second,
+        low=timing.low,
+        high=timing.high,
+        n=len(timing.samples),
+        unit="images/s",
+        better="higher",
+        board="throughput",
+        protocol=describe_setting(timing),
+        reason=timing.reason,
+        caution=None if timing.noisy is None else NOISY + timing.noisy.partition("; ")[0],
+        samples=timing.samples,
+    )
+
+
+def describe_setting(timing: TimingRecord) -> str:
+    """How it was measured, in a few words."""
+    how = "compiled" if timing.compile else "eager"
+    layout = ", channels last" if timing.channels_last else ""
+    return (
+        f"batch {timing.batch_size}, {timing.dtype}, {how}{layout}; "
+        "median of samples after warm-up, inputs rotated past the cache"
+    )

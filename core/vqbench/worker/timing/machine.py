@@ -1,0 +1,125 @@
+"""What the machine does beside the measurement, how much memory and energy the measurement takes, and whether to trust it."""
+
+from __future__ import annotations
+
+import os
+import re
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from vqbench.intervals import median_interval
+from vqbench.results import MachineRecord
+from vqbench.worker.timing.nvml import NvmlGpu, open_gpu
+
+__all__ = ["EnergyMeter", "MemoryMeter", "available_bytes", "explain_noise", "look_at_machine"]
+
+PROC = Path("/proc")
+CPUFREQ = Path("/sys/devices/system/cpu")
+WIDEST = 0.05
+"""Half width of the median's interval, relative to it, from which on a measurement is called noisy."""
+CROWDED = 1.5
+"""Runnable processes per core from which on a measurement is called noisy; a measurement itself is one per core."""
+SHORTEST_ENERGY = 0.2
+"""Seconds below which the GPU's energy counter, which moves every 20 to 100 ms, says nothing."""
+
+
+def look_at_machine(device: torch.device) -> MachineRecord:
+    """Load, clocks, power and other processes on the GPU, now."""
+    gpu = open_gpu(device)
+    told = gpu if isinstance(gpu, NvmlGpu) else None
+    return MachineRecord(
+        load_average=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        cpu_mhz=_cpu_mhz(),
+        gpu_mhz=told.clock_mhz() if told else None,
+        gpu_watts=told.watts() if told else None,
+        gpu_processes=told.other_processes() if told else None,
+    )
+
+
+def explain_noise(rates: Sequence[float], *looks: MachineRecord) -> str | None:
+    """Why to distrust a measurement; None if nothing speaks against it.
+
+    Args:
+        rates: the samples.
+        looks: what the machine was doing before and after.
+    """
+    found = []
+    low, high = median_interval(rates)
+    if low is None or high is None:
+        found.append("too few samples for an interval")
+    elif (high - low) / 2 > WIDEST * statistics.median(rates):
+        found.append(f"the interval is wider than ±{WIDEST:.0%} of the median")
+    cores = os.cpu_count() or 1
+    if any(look.load_average is not None and look.load_average > CROWDED * cores for look in looks):
+        found.append("other processes kept the machine's cores busy")
+    if any(look.gpu_processes for look in looks):
+        found.append("other processes were on the GPU")
+    return "; ".join(found) or None
+
+
+class MemoryMeter:
+    """Peak memory from its creation on: allocated on a GPU; on a CPU the whole process's, where Linux lets it be reset."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._resets = True
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        else:
+            try:
+                (PROC / "self/clear_refs").write_text("5")
+            except OSError:
+                self._resets = False
+
+    def peak(self) -> tuple[int | None, str | None]:
+        """Bytes, or None and why."""
+        if self._device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self._device), None
+        if not self._resets:
+            return None, "the process's peak cannot be reset here"
+        found = re.search(r"^VmHWM:\s+(\d+) kB$", _read(PROC / "self/status"), re.MULTILINE)
+        return (int(found[1]) << 10, None) if found else (None, "the process's peak cannot be read here")
+
+
+class EnergyMeter:
+    """Energy that the GPU draws from its creation on."""
+
+    def __init__(self, device: torch.device) -> None:
+        gpu = open_gpu(device)
+        self._gpu = gpu if isinstance(gpu, NvmlGpu) else None
+        self._reason = gpu if isinstance(gpu, str) else "the driver does not tell"
+        self._start = self._gpu.joules() if self._gpu else None
+
+    def per_image(self, images: float, seconds: float) -> tuple[float | None, str | None]:
+        """Joules for each of so many images that took so long, or None and why."""
+        stop = self._gpu.joules() if self._gpu else None
+        if self._start is None or stop is None:
+            return None, self._reason
+        if seconds < SHORTEST_ENERGY:
+            return None, f"it took less than {SHORTEST_ENERGY} s"
+        return (stop - self._start) / images, None
+
+
+def available_bytes() -> int | None:
+    """Memory that the machine can still give; None where it does not say."""
+    found = re.search(r"^MemAvailable:\s+(\d+) kB$", _read(PROC / "meminfo"), re.MULTILINE)
+    return int(found[1]) << 10 if found else None
+
+
+def _cpu_mhz() -> float | None:
+    files = CPUFREQ.glob("cpu[0-9]*/cpufreq/scaling_cur_freq")
+    khz = [int(text) for text in (_read(file).strip() for file in files) if text.isdecimal()]
+    if not khz:  # a virtual machine has the clock in /proc at most
+        mhz = [float(found) for found in re.findall(r"^cpu MHz\s*:\s*([\d.]+)$", _read(PROC / "cpuinfo"), re.MULTILINE)]
+        return statistics.fmean(mhz) if mhz else None
+    return statistics.fmean(khz) / 1e3
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
