@@ -1,15 +1,29 @@
-"""Student's intervals and tests of means."""
+"""Student's intervals and tests of means, and the interval of a median."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from statistics import NormalDist
 
-__all__ = ["student_half_width", "student_p", "student_quantile"]
+__all__ = ["median_interval", "student_half_width", "student_p", "student_quantile"]
 
 SERIES_LIMIT = 200
 """Degrees of freedom up to which the exact finite series is summed; beyond, the expansion is good to 1e-12 (95 %)."""
+
+
+def median_interval(values: Sequence[float], *, confidence: float = 0.95) -> tuple[float | None, float | None]:
+    """Distribution-free confidence interval of a median, from order statistics; None where there are too few values.
+
+    The k-th smallest and k-th largest of n values enclose the median with probability 1 - 2·P(Binomial(n, 1/2) < k).
+    """
+    ordered, n = sorted(values), len(values)
+    below, k = 0.0, 0
+    while k < n // 2 and 2 * (below + math.comb(n, k) / 2**n) <= 1 - confidence:
+        below += math.comb(n, k) / 2**n
+        k += 1
+    return (ordered[k - 1], ordered[n - k]) if k else (None, None)
 
 
 def student_half_width(standard_deviation: float, n: int, *, confidence: float = 0.95) -> float:

@@ -8,13 +8,14 @@ from PIL import Image
 from toy_unit import toy_catalog, toy_cell
 
 from vqbench.errors import TensorError
+from vqbench.intervals import median_interval
 from vqbench.leaderboard.picture import compose_picture
 from vqbench.rate import Bits
 from vqbench.worker.build import build_tokenizer
 from vqbench.worker.code_numbers import usage_measurements
 from vqbench.worker.evaluate import Batches, evaluate
 from vqbench.worker.sample import write_sample
-from vqbench.worker.throughput import measure_throughput, median_interval
+from vqbench.worker.throughput import measure_throughput
 from vqbench.worker.usage import slot_usage
 from vqbench_plugins.metrics.psnr import PSNR
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from vqbench.interfaces import Measurement
+from vqbench.intervals import median_interval
 from vqbench.worker.tokenizer import Tokenizer
 
-__all__ = ["images_per_second", "measure_throughput", "median_interval", "throughput_protocol"]
+__all__ = ["images_per_second", "measure_throughput", "throughput_protocol"]
 
 WARM_UP = 3
 REPETITIONS = 20
@@ -62,16 +62,3 @@ def images_per_second(operation: Callable[[], object], images: Tensor) -> Measur
                 break
     low, high = median_interval(rates)
     return Measurement(value=statistics.median(rates), low=low, high=high, n=len(rates))
-
-
-def median_interval(values: Sequence[float], *, confidence: float = 0.95) -> tuple[float | None, float | None]:
-    """Distribution-free confidence interval of a median, from order statistics; None where there are too few values.
-
-    The k-th smallest and k-th largest of n values enclose the median with probability 1 - 2·P(Binomial(n, 1/2) < k).
-    """
-    ordered, n = sorted(values), len(values)
-    below, k = 0.0, 0
-    while k < n // 2 and 2 * (below + math.comb(n, k) / 2**n) <= 1 - confidence:
-        below += math.comb(n, k) / 2**n
-        k += 1
-    return (ordered[k - 1], ordered[n - k]) if k else (None, None)

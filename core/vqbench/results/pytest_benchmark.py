@@ -1,0 +1,124 @@
+"""Reads what ``pytest --benchmark-json FILE`` writes.
+
+Source: the format is that of pytest-benchmark 3 to 5, https://pytest-benchmark.readthedocs.io.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from vqbench.canonical import content_id
+from vqbench.errors import RecordError
+from vqbench.intervals import median_interval
+from vqbench.results.benchmarks import BenchmarkRecord, benchmark_id
+from vqbench.results.record import MetricRecord
+
+__all__ = ["import_pytest_benchmarks"]
+
+MAX_BYTES = 256 << 20
+MOST_SAMPLES = 1000
+PROTOCOL = "median over rounds of the seconds of one call, timed by pytest-benchmark"
+
+
+class _Lenient(BaseModel):
+    """Of the tool's file only what is used here is checked."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
+
+
+class _Stats(_Lenient):
+    median: float = Field(ge=0)
+    rounds: int = Field(ge=1)
+    data: list[float] = Field(default_factory=list)
+
+
+class _Benchmark(_Lenient):
+    fullname: str = Field(min_length=1, max_length=500)
+    group: str | None = Field(None, max_length=200)
+    params: dict[str, Any] | None = None
+    stats: _Stats
+
+
+class _File(_Lenient):
+    machine_info: dict[str, Any]
+    benchmarks: list[_Benchmark] = Field(min_length=1, max_length=10_000)
+    datetime: str = Field("", max_length=60)
+    version: str = Field("", max_length=40)
+
+
+def import_pytest_benchmarks(path: Path, *, suite: str) -> list[BenchmarkRecord]:
+    """The benchmarks in a file of at most 256 MiB; of more than 1000 rounds, every k-th is kept.
+
+    The fingerprint covers the processor and how many of them there are, operating system and Python's minor version: what the
+    file tells of what speed depends on. The host's name is not part of it.
+
+    Raises:
+        RecordError: the file is missing, too large, damaged, or no file of pytest-benchmark.
+    """
+    try:
+        with path.open("rb") as stream:
+            raw = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise RecordError(f"Benchmark file {path} cannot be read", got=error.strerror) from error
+    if len(raw) > MAX_BYTES:
+        raise RecordError(f"Benchmark file {path} is too large", expected=f"at most {MAX_BYTES >> 20} MiB")
+    try:
+        file = _File.model_validate_json(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise RecordError(
+            f"{path} is no file of pytest-benchmark" + (f": {where!r} is wrong" if where else ""),
+            got=first["msg"],
+            hint="`pytest --benchmark-json FILE` writes one.",
+        ) from None
+    machine = _machine(file.machine_info)
+    return [_record(benchmark, file, machine, suite) for benchmark in file.benchmarks]
+
+
+def _record(benchmark: _Benchmark, file: _File, machine: dict[str, str], suite: str) -> BenchmarkRecord:
+    stats, tool = benchmark.stats, "pytest-benchmark"
+    samples = stats.data[:: max(math.ceil(len(stats.data) / MOST_SAMPLES), 1)]
+    low, high = median_interval(samples)
+    parameters = ", ".join(f"{key}={value}" for key, value in sorted((benchmark.params or {}).items()))
+    return BenchmarkRecord(
+        benchmark_id=benchmark_id(tool, benchmark.fullname),
+        suite=suite,
+        tool=f"{tool} {file.version}".strip(),
+        name=benchmark.fullname,
+        group=benchmark.group,
+        parameters=parameters[:2000],
+        seconds=MetricRecord(
+            value=statistics.median(stats.data) if stats.data else stats.median,
+            low=low,
+            high=high,
+            n=len(stats.data) or stats.rounds,
+            unit="s",
+            better="lower",
+            board="throughput",
+            protocol=PROTOCOL,
+            samples=samples,
+        ),
+        fingerprint=content_id(machine),
+        machine=machine,
+        measured=file.datetime,
+    )
+
+
+def _machine(info: dict[str, Any]) -> dict[str, str]:
+    cpu = info.get("cpu")
+    cpu = cpu if isinstance(cpu, dict) else {}
+    python = str(info.get("python_implementation_version", "")).split(".")[:2]
+    found = {
+        "processor": cpu.get("brand_raw") or cpu.get("brand") or info.get("processor"),
+        "processors": cpu.get("count"),
+        "machine": info.get("machine"),
+        "system": info.get("system"),
+        "python": f"{info.get('python_implementation', '')} {'.'.join(python)}".strip(),
+    }
+    return {key: str(value)[:200] for key, value in found.items() if value not in (None, "")}
