@@ -79,7 +79,7 @@ class Report:
     @property
     def compared(self) -> int:
         """How many numbers were compared."""
-        return sum(finding.verdict in ("worse", "better", "changed", "same") for finding in self.findings)
+        return sum(f.verdict != "not comparable" and f.difference is not None for f in self.findings)
 
     @property
     def exit_code(self) -> int:
