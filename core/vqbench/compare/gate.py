@@ -122,13 +122,14 @@ class Gate(_Strict):
         )
 
     def demanded(self, entry: Entry) -> set[str]:
-        """The metrics, named without a glob, that rules require of an entry."""
+        """The metrics, named without a glob, that rules require of an entry; of a benchmark only those that are about such."""
         names = {
             rule.metric
             for rule in self.rules
-            if rule.required and not rule.ignore and not set("*?[") & set(rule.metric)
+            if rule.required and not set("*?[") & set(rule.metric) and (entry.kind == "cell" or rule.benchmark)
         }
-        return {name for name in names if self.limits(self.matching(entry, name), None).required}
+        limits = {name: self.limits(self.matching(entry, name), None) for name in names}
+        return {name for name, limit in limits.items() if limit.required and not limit.ignore}
 
 
 def is_speed(number: MetricRecord) -> bool:
