@@ -22,7 +22,7 @@ name = "gate"
 data = { name = "photos", image_size = 32, params = { train_images = 32, test_images = 16 } }
 quantizers = [{ name = "fixture-sign" }]
 backbones = [{ name = "vit", preset = "tiny" }]
-recipe = { steps = 2, batch_size = 4 }
+recipe = { steps = 20, batch_size = 4, lr = 2e-3, warmup_steps = 5 }
 evaluation = { metrics = ["psnr"], batch_size = 16 }
 """
 GATE = """
@@ -37,7 +37,7 @@ reason = "tests do not depend on how fast a machine is"
 metric = "psnr"
 required = true
 """
-WORSE = ("codes.to(torch.float32) * 2 - 1", "codes.to(torch.float32) * 80 - 3")
+PLANT = ("codes.to(torch.float32) * 2 - 1", "(codes.to(torch.float32) * 2 - 1) * (1 if self.training else -1)")
 SLOW = "import math\n\ndef test_something(benchmark):\n    benchmark.pedantic(math.factorial, (500,), rounds=30)\n"
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
 
@@ -112,7 +112,7 @@ def repository(tmp_path: Path) -> Repository:
 def test_a_pull_request_that_breaks_the_plugin_fails_with_a_summary(repository: Repository, tmp_path: Path) -> None:
     repository.commit(suite__toml=SUITE, gate__toml=GATE)
     module = repository.folder / "vqbench_fixture_good" / "sign.py"
-    module.write_text(module.read_text().replace(*WORSE))
+    module.write_text(module.read_text().replace(*PLANT))
     repository.commit()
     done = repository.act()
     assert done.returncode == 1, done.stdout + done.stderr

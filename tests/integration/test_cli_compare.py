@@ -68,7 +68,10 @@ def test_what_cannot_be_compared_is_2_unless_the_gate_does_not_mind(base: Path, 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("compare", "base", "nowhere"), "There are no results nowhere: expected a results folder, a record, or REV:PATH"),
+        (
+            ("compare", "base", "nowhere"),
+            "There are no results nowhere: expected a results folder, a record, or REV:PATH",
+        ),
         (("compare", "base", "base", "--gate", "gate.toml"), "Gate file gate.toml cannot be read"),
         (("compare", "base", "base", "--out", "x.pdf"), "does not say which format"),
         (("compare", "base", "base", "--json", "--format", "table"), "contradict each other"),
@@ -103,7 +106,18 @@ def test_a_real_benchmark_file_goes_all_the_way(tmp_path: Path) -> None:
         "def test_sum(benchmark, n):\n"
         "    benchmark.pedantic(lambda: sum(range(n)), rounds=30)\n"
     )
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", "--benchmark-json", "b.json"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:xdist",
+        "-p",
+        "no:cacheprovider",
+        "--benchmark-json",
+        "b.json",
+    ]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     done = vqbench("results", "import", "b.json", "--results", "results", "--suite", "speed", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

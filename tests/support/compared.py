@@ -55,6 +55,6 @@ def speed(samples: np.ndarray | None, **more: Any) -> MetricRecord:
         n=more.pop("n", 0 if rates is None else len(rates)),
         unit="images/s",
         board="throughput",
-        samples=[] if rates is None else rates.tolist(),
+        samples=() if rates is None else tuple(rates.tolist()),
         **more,
     )

@@ -10,6 +10,7 @@ from records import component, make_record, metric
 from vqbench.compare import Gate, load_gate
 from vqbench.compare.gate import parse_gate
 from vqbench.errors import GateError
+from vqbench.results import BenchmarkRecord, write_benchmarks
 
 
 @pytest.fixture
@@ -78,6 +79,17 @@ def test_required_numbers_must_be_in_new_even_where_base_has_none(tmp_path):
     ]
 
 
+def test_metrics_of_cells_are_not_required_of_benchmarks(tmp_path):
+    number = metric(1.0, unit="s", better="lower", board="throughput")
+    record = BenchmarkRecord(
+        benchmark_id="0" * 16, suite="s", tool="x", name="test", seconds=number, fingerprint="0" * 16, machine={}
+    )
+    write_benchmarks(tmp_path / "s", [record])
+    assert compared(tmp_path, tmp_path, {"rules": [{"metric": "psnr", "required": True}]}).exit_code == 0
+    demanding = {"rules": [{"metric": "joules", "benchmark": "te*", "required": True}]}
+    assert compared(tmp_path, tmp_path, demanding).exit_code == 1
+
+
 def test_what_is_not_required_may_be_missing(tmp_path):
     base, new = tmp_path / "base", tmp_path / "new"
     save(base, make_record(metrics={"psnr": 25.0, "ssim": 0.9}), make_record(seed=1))
@@ -104,7 +116,10 @@ def test_the_level_is_a_rules(tmp_path):
         ("", "key 'schema' is missing"),
         ("schema = 2", "wrong value of 'schema': got 2"),
         ("schema = 1\n[[rule]]", "unknown key 'rule': expected one of rules, schema. Did you mean 'rules'"),
-        ("schema = 1\n[[rules]]\ntolerence = 1", r"unknown key 'rules\[0\].tolerence': expected .* Did you mean 'tolerance'"),
+        (
+            "schema = 1\n[[rules]]\ntolerence = 1",
+            r"unknown key 'rules\[0\].tolerence': expected .* Did you mean 'tolerance'",
+        ),
         ("schema = 1\n[[rules]]\ntolerance = -1", r"'rules\[0\].tolerance': got -1.*greater than or equal to 0"),
         ("schema = 1\n[[rules]]\nfactor = 0.9", r"'rules\[0\].factor'"),
         ("schema = 1\n[[rules]]\nlevel = 1", r"'rules\[0\].level'"),

@@ -139,7 +139,10 @@ def test_what_only_new_has_is_no_regression(sides):
 
 def test_a_missing_metric_and_a_null_are_regressions_but_not_where_base_had_none(sides):
     save(sides[0], make_record(metrics={"psnr": 25.0, "ssim": 0.9, "l1": metric(None), "lpips": metric(None)}))
-    save(sides[1], make_record(metrics={"psnr": metric(None, reason="weights are missing"), "l1": 3.0, "lpips": metric(None)}))
+    save(
+        sides[1],
+        make_record(metrics={"psnr": metric(None, reason="weights are missing"), "l1": 3.0, "lpips": metric(None)}),
+    )
     report = compared(*sides)
     assert list(findings(report)) == [
         ("psnr", "missing", "regression"),

@@ -102,7 +102,7 @@ def _record(benchmark: _Benchmark, file: _File, machine: dict[str, str], suite: 
             better="lower",
             board="throughput",
             protocol=PROTOCOL,
-            samples=samples,
+            samples=tuple(samples),
         ),
         fingerprint=content_id(machine),
         machine=machine,

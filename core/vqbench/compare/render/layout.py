@@ -78,7 +78,7 @@ def tested(report: Report) -> str:
     """What p means here."""
     if not any(finding.p is not None for finding in report.findings):
         return ""
-    return f"p is corrected for {report.comparisons} tests (Bonferroni)."
+    return f"p is corrected for the number of tests, {report.comparisons} (Bonferroni)."
 
 
 def _reason(finding: Finding) -> str:
