@@ -6,6 +6,7 @@
 #   INSTALL     how to install a checkout, run in it (python -m pip install .)
 #   GATE        gate file in HEAD; none: the defaults
 #   BENCHMARKS  tests with pytest-benchmark in the repository; none: no benchmarks
+#   PASSES      how often they run on each side, in turn (3)
 #   ARGUMENTS   more arguments of `vqbench run`, separated by spaces
 #   OUT         where results and reports go (vqbench-ci)
 # Exit code: that of `vqbench compare`; 2 where a side could not be run.
@@ -13,6 +14,7 @@ set -euo pipefail
 
 : "${SUITE:?names the suite to run}"
 BASE=${BASE:-HEAD^} HEAD=${HEAD:-HEAD} INSTALL=${INSTALL:-python -m pip install .} OUT=${OUT:-vqbench-ci}
+BENCHMARKS=${BENCHMARKS:-} PASSES=${PASSES:-3}
 mkdir -p "$OUT"
 OUT=$(cd "$OUT" && pwd)
 read -ra arguments <<<"${ARGUMENTS:-}"
@@ -43,19 +45,35 @@ check_out() { # side revision
         fail "there is no revision $2: fetch it (on GitHub: actions/checkout with fetch-depth: 0)"
 }
 
-measure() { # side
-    local status=0
+install() { # side
     cd "$work/$1"
     bash -euo pipefail -c "$INSTALL" || fail "$1 cannot be installed: $INSTALL"
+}
+
+measure() { # side
+    local status=0
+    install "$1"
     rm -rf "${OUT:?}/$1"
     python -m vqbench run "$SUITE" --results "$OUT/$1" ${arguments[@]+"${arguments[@]}"} >"$OUT/$1.txt" || status=$?
     [[ $status -le 1 ]] || fail "$1 cannot be run" # 1: some cells failed, which the comparison judges
-    if [[ -n ${BENCHMARKS:-} ]]; then
-        python -m pytest "$BENCHMARKS" --benchmark-only --benchmark-json "$OUT/$1-benchmarks.json" ||
-            fail "the benchmarks of $1 failed"
-        python -m vqbench results import "$OUT/$1-benchmarks.json" --results "$OUT/$1" --suite benchmarks
-    fi
-    cd - >/dev/null
+}
+
+time_benchmarks() { # side pass
+    install "$1"
+    python -m pytest "$BENCHMARKS" --benchmark-only --benchmark-json "$OUT/benchmarks/$1-$2.json" ||
+        fail "the benchmarks of $1 failed"
+}
+
+time_in_turn() { # base, head, base, head …: so a machine that is busy for a while is so for both
+    rm -rf "${OUT:?}/benchmarks"
+    mkdir "$OUT/benchmarks"
+    for ((pass = 1; pass <= PASSES; pass++)); do
+        time_benchmarks base "$pass"
+        time_benchmarks head "$pass"
+    done
+    for side in base head; do
+        python -m vqbench results import "$OUT/benchmarks/$side"-*.json --results "$OUT/$side" --suite benchmarks
+    done
 }
 
 check_out base "$BASE"
@@ -67,11 +85,11 @@ if [[ $SUITE == *.toml && -f $work/head/$SUITE && ! -f $work/base/$SUITE ]]; the
 fi
 measure base
 measure head
+[[ -z $BENCHMARKS ]] || time_in_turn
 gate=()
 [[ -z ${GATE:-} ]] || gate=(--gate "$work/head/$GATE")
 status=0
 cd "$OUT"
 python -m vqbench compare base head ${gate[@]+"${gate[@]}"} --out summary.md --out report.json --out junit.xml || status=$?
-cd - >/dev/null
 [[ ! -f $OUT/summary.md ]] || summarize
 exit "$status"

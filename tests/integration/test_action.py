@@ -14,6 +14,8 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
+from vqbench.results import read_benchmark
+
 ROOT = Path(__file__).parents[2]
 PLUGIN = ROOT / "tests" / "fixtures" / "plugins" / "good"
 SUITE = """
@@ -130,10 +132,11 @@ def test_a_pull_request_that_breaks_the_plugin_fails_with_a_summary(repository: 
 def test_a_pull_request_that_changes_nothing_passes_benchmarks_too(repository: Repository, tmp_path: Path) -> None:
     repository.commit(suite__toml=SUITE, gate__toml=GATE.replace("*_per_second", "*second*"), test_speed__py=SLOW)
     repository.commit(README__md="docs only")
-    done = repository.act(benchmarks="test_speed.py", arguments="--device cpu --quiet")
+    done = repository.act(benchmarks="test_speed.py", passes="2", arguments="--device cpu --quiet")
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "summary.md").read_text().startswith("### vqbench compare: no regression")
-    assert list((repository.folder / "vqbench-ci" / "head" / "benchmarks").glob("*.benchmark.json"))
+    [path] = (repository.folder / "vqbench-ci" / "head" / "benchmarks").glob("*.benchmark.json")
+    assert read_benchmark(path).seconds.n == 2 * 30
 
 
 def test_the_pull_request_that_brings_the_suite_has_nothing_to_compare_with(repository: Repository) -> None:

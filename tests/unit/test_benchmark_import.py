@@ -46,7 +46,7 @@ def imported(folder, *data, **more):
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "file.json"
     path.write_text(json.dumps(document(*data, **more)))
-    write_benchmarks(folder / "speed", import_pytest_benchmarks(path, suite="speed"))
+    write_benchmarks(folder / "speed", import_pytest_benchmarks([path], suite="speed"))
     return folder
 
 
@@ -115,13 +115,25 @@ def test_very_many_rounds_are_thinned_evenly(tmp_path):
     assert list(record.seconds.samples) == list(np.arange(1, 2501, 3, dtype=float))
 
 
+def test_the_rounds_of_several_files_are_put_together(tmp_path):
+    paths = [tmp_path / name for name in ("a.json", "b.json")]
+    for path, data in zip(paths, ([[1.0, 2.0], [5.0]], [[3.0]]), strict=True):
+        path.write_text(json.dumps(document(*data)))
+    first, second = import_pytest_benchmarks(paths, suite="speed")
+    assert (first.seconds.value, first.seconds.n, list(first.seconds.samples)) == (2.0, 3, [1.0, 2.0, 3.0])
+    assert second.seconds.value == 5.0
+    paths[1].write_text(json.dumps(document([3.0], machine={"machine": "arm64"})))
+    with pytest.raises(RecordError, match=r"b.json is of another machine than .*a.json"):
+        import_pytest_benchmarks(paths, suite="speed")
+
+
 def test_files_without_rounds_are_not_compared_by_chance(tmp_path):
     for name, median in (("base", 1.0), ("new", 2.0)):
         made = document([median, median])
         del made["benchmarks"][0]["stats"]["data"]
         path = tmp_path / f"{name}.json"
         path.write_text(json.dumps(made))
-        write_benchmarks(tmp_path / name / "speed", import_pytest_benchmarks(path, suite="speed"))
+        write_benchmarks(tmp_path / name / "speed", import_pytest_benchmarks([path], suite="speed"))
     assert only(compared(tmp_path / "base", tmp_path / "new")).verdict == "not comparable"
 
 
@@ -141,12 +153,12 @@ def test_what_is_no_such_file_is_one_message(tmp_path, change, message):
     path = tmp_path / "file.json"
     path.write_text(json.dumps(made))
     with pytest.raises(RecordError, match="no file of pytest-benchmark.*" + message):
-        import_pytest_benchmarks(path, suite="speed")
+        import_pytest_benchmarks([path], suite="speed")
     path.write_text("{")
     with pytest.raises(RecordError, match="no file of pytest-benchmark"):
-        import_pytest_benchmarks(path, suite="speed")
+        import_pytest_benchmarks([path], suite="speed")
     with pytest.raises(RecordError, match="cannot be read"):
-        import_pytest_benchmarks(tmp_path / "none.json", suite="speed")
+        import_pytest_benchmarks([tmp_path / "none.json"], suite="speed")
 
 
 def test_damaged_and_renamed_benchmarks_are_named(tmp_path):

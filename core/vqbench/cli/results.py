@@ -40,7 +40,9 @@ def results() -> None:
 def import_benchmarks(files: tuple[Path, ...], suite: str, folder: Path) -> None:
     """Import FILEs that `pytest --benchmark-json FILE` wrote, so that `vqbench compare` compares them too.
 
-    They replace what was imported to that suite before: a benchmark that is no longer there shall be missed.
+    They replace what was imported to that suite before: a benchmark that is no longer there shall be missed. The rounds
+    of a benchmark that several files have are put together: runs of BASE and NEW in turn, several of each, are what tells
+    code from load.
 
     \b
     Examples:
@@ -52,9 +54,6 @@ def import_benchmarks(files: tuple[Path, ...], suite: str, folder: Path) -> None
 
     from vqbench.results import import_pytest_benchmarks, write_benchmarks
 
-    records = [record for file in files for record in import_pytest_benchmarks(file, suite=suite)]
-    names = [record.name for record in records]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise UsageError(f"The files have {twice[0]} twice", hint="Import them to different suites.")
+    records = import_pytest_benchmarks(files, suite=suite)
     write_benchmarks(folder / suite, records)
     click.echo(f"{len(records)} benchmarks in {folder / suite}")

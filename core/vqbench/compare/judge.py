@@ -245,6 +245,9 @@ def _verdict(found: _Difference, comparisons: int) -> tuple[Verdict, float | Non
             return "not comparable", None, "neither samples nor an interval: nothing tells it from noise"
         if overlap:
             return "same", None, "the intervals overlap"
+    cautions = [number.caution for number in (base, new) if number.caution]
+    if is_speed(new) and cautions:
+        return "not comparable", p, f"beyond its limit, but measured with a caution: {cautions[0]}"
     if limits.better is None:
         return "changed", p, ""
     improved = (new.value > base.value) == (limits.better == "higher")

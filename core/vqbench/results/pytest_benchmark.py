@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,15 +52,30 @@ class _File(_Lenient):
     version: str = Field("", max_length=40)
 
 
-def import_pytest_benchmarks(path: Path, *, suite: str) -> list[BenchmarkRecord]:
-    """The benchmarks in a file of at most 256 MiB; of more than 1000 rounds, every k-th is kept.
+def import_pytest_benchmarks(paths: Sequence[Path], *, suite: str) -> list[BenchmarkRecord]:
+    """The benchmarks in files of at most 256 MiB each; the rounds of a benchmark that several files have are put together.
 
-    The fingerprint covers the processor and how many of them there are, operating system and Python's minor version: what the
-    file tells of what speed depends on. The host's name is not part of it.
+    Of more than 1000 rounds, every k-th is kept. The fingerprint covers the processor and how many of them there are, operating
+    system and Python's minor version: what a file tells of what speed depends on. The host's name is not part of it.
 
     Raises:
-        RecordError: the file is missing, too large, damaged, or no file of pytest-benchmark.
+        RecordError: a file is missing, too large, damaged, or none of pytest-benchmark; or they are of several machines.
     """
+    files = [_read(path) for path in paths]
+    machine = _machine(files[0].machine_info)
+    for path, file in zip(paths, files, strict=True):
+        if _machine(file.machine_info) != machine:
+            raise RecordError(
+                f"{path} is of another machine than {paths[0]}", hint="Import them to different results folders."
+            )
+    passes: dict[str, list[_Benchmark]] = {}
+    for file in files:
+        for benchmark in file.benchmarks:
+            passes.setdefault(benchmark.fullname, []).append(benchmark)
+    return [_record(benchmarks, files[-1], machine, suite) for benchmarks in passes.values()]
+
+
+def _read(path: Path) -> _File:
     try:
         with path.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
@@ -68,7 +84,7 @@ def import_pytest_benchmarks(path: Path, *, suite: str) -> list[BenchmarkRecord]
     if len(raw) > MAX_BYTES:
         raise RecordError(f"Benchmark file {path} is too large", expected=f"at most {MAX_BYTES >> 20} MiB")
     try:
-        file = _File.model_validate_json(raw)
+        return _File.model_validate_json(raw)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
@@ -77,27 +93,26 @@ def import_pytest_benchmarks(path: Path, *, suite: str) -> list[BenchmarkRecord]
             got=first["msg"],
             hint="`pytest --benchmark-json FILE` writes one.",
         ) from None
-    machine = _machine(file.machine_info)
-    return [_record(benchmark, file, machine, suite) for benchmark in file.benchmarks]
 
 
-def _record(benchmark: _Benchmark, file: _File, machine: dict[str, str], suite: str) -> BenchmarkRecord:
-    stats, tool = benchmark.stats, "pytest-benchmark"
-    samples = stats.data[:: max(math.ceil(len(stats.data) / MOST_SAMPLES), 1)]
+def _record(benchmarks: Sequence[_Benchmark], file: _File, machine: dict[str, str], suite: str) -> BenchmarkRecord:
+    last, tool = benchmarks[-1], "pytest-benchmark"
+    rounds = [seconds for benchmark in benchmarks for seconds in benchmark.stats.data]
+    samples = rounds[:: max(math.ceil(len(rounds) / MOST_SAMPLES), 1)]
     low, high = median_interval(samples)
-    parameters = ", ".join(f"{key}={value}" for key, value in sorted((benchmark.params or {}).items()))
+    parameters = ", ".join(f"{key}={value}" for key, value in sorted((last.params or {}).items()))
     return BenchmarkRecord(
-        benchmark_id=benchmark_id(tool, benchmark.fullname),
+        benchmark_id=benchmark_id(tool, last.fullname),
         suite=suite,
         tool=f"{tool} {file.version}".strip(),
-        name=benchmark.fullname,
-        group=benchmark.group,
+        name=last.fullname,
+        group=last.group,
         parameters=parameters[:2000],
         seconds=MetricRecord(
-            value=statistics.median(stats.data) if stats.data else stats.median,
+            value=statistics.median(rounds or [benchmark.stats.median for benchmark in benchmarks]),
             low=low,
             high=high,
-            n=len(stats.data) or stats.rounds,
+            n=len(rounds) or sum(benchmark.stats.rounds for benchmark in benchmarks),
             unit="s",
             better="lower",
             board="throughput",
