@@ -6,7 +6,7 @@
 #   INSTALL     how to install a checkout, run in it (python -m pip install .)
 #   GATE        gate file in HEAD; none: the defaults
 #   BENCHMARKS  tests with pytest-benchmark in the repository; none: no benchmarks
-#   PASSES      how often they run on each side, in turn (3)
+#   PASSES      how often they run on each side, in turn (6)
 #   ARGUMENTS   more arguments of `vqbench run`, separated by spaces
 #   OUT         where results and reports go (vqbench-ci)
 # Exit code: that of `vqbench compare`; 2 where a side could not be run.
@@ -14,7 +14,7 @@ set -euo pipefail
 
 : "${SUITE:?names the suite to run}"
 BASE=${BASE:-HEAD^} HEAD=${HEAD:-HEAD} INSTALL=${INSTALL:-python -m pip install .} OUT=${OUT:-vqbench-ci}
-BENCHMARKS=${BENCHMARKS:-} PASSES=${PASSES:-3}
+BENCHMARKS=${BENCHMARKS:-} PASSES=${PASSES:-6}
 mkdir -p "$OUT"
 OUT=$(cd "$OUT" && pwd)
 read -ra arguments <<<"${ARGUMENTS:-}"

@@ -115,16 +115,38 @@ def test_very_many_rounds_are_thinned_evenly(tmp_path):
     assert list(record.seconds.samples) == list(np.arange(1, 2501, 3, dtype=float))
 
 
-def test_the_rounds_of_several_files_are_put_together(tmp_path):
+def test_of_several_files_each_is_one_sample(tmp_path):
     paths = [tmp_path / name for name in ("a.json", "b.json")]
-    for path, data in zip(paths, ([[1.0, 2.0], [5.0]], [[3.0]]), strict=True):
+    for path, data in zip(paths, ([[1.0, 2.0, 9.0], [5.0, 6.0, 7.0]], [[3.0]]), strict=True):
         path.write_text(json.dumps(document(*data)))
     first, second = import_pytest_benchmarks(paths, suite="speed")
-    assert (first.seconds.value, first.seconds.n, list(first.seconds.samples)) == (2.0, 3, [1.0, 2.0, 3.0])
-    assert second.seconds.value == 5.0
+    assert (first.seconds.value, first.seconds.n, list(first.seconds.samples)) == (2.5, 2, [2.0, 3.0])
+    assert (second.seconds.value, second.seconds.n) == (6.0, 3)
+    assert first.seconds.protocol != second.seconds.protocol
     paths[1].write_text(json.dumps(document([3.0], machine={"machine": "arm64"})))
     with pytest.raises(RecordError, match=r"b.json is of another machine than .*a.json"):
         import_pytest_benchmarks(paths, suite="speed")
+
+
+def passes(folder, draws, count, slower=()):
+    """Twenty benchmarks, timed in so many processes; each has a load of its own, which all of its rounds share."""
+    folder.mkdir()
+    paths = [folder / f"{index}.json" for index in range(count)]
+    for path in paths:
+        load = 1 + draws.gamma(1, 0.3, 20)
+        data = (load[i] * times(draws.integers(1 << 30), slower=1.2 if i in slower else 1.0) for i in range(20))
+        path.write_text(json.dumps(document(*data)))
+    write_benchmarks(folder / "speed", import_pytest_benchmarks(paths, suite="speed"))
+    return folder
+
+
+def test_load_that_lasts_as_long_as_a_process_raises_no_alarm_where_there_are_passes(tmp_path):
+    draws = np.random.default_rng(0)
+    alarms = 0
+    for trial in range(20):
+        base, new = (passes(tmp_path / f"{name}{trial}", draws, 6) for name in ("base", "new"))
+        alarms += any(found.verdict in ("worse", "better") for found in compared(base, new).findings)
+    assert alarms <= 4  # of 20 at a level of 5 %: more once in a hundred times
 
 
 def test_files_without_rounds_are_not_compared_by_chance(tmp_path):

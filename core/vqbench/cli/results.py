@@ -40,9 +40,9 @@ def results() -> None:
 def import_benchmarks(files: tuple[Path, ...], suite: str, folder: Path) -> None:
     """Import FILEs that `pytest --benchmark-json FILE` wrote, so that `vqbench compare` compares them too.
 
-    They replace what was imported to that suite before: a benchmark that is no longer there shall be missed. The rounds
-    of a benchmark that several files have are put together: runs of BASE and NEW in turn, several of each, are what tells
-    code from load.
+    They replace what was imported to that suite before: a benchmark that is no longer there shall be missed. Several files
+    are passes: the median of each counts as one sample. On a machine that others use, six passes of BASE and NEW in turn
+    tell code from load, which rounds of one process do not.
 
     \b
     Examples:

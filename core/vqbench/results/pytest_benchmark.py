@@ -24,6 +24,7 @@ __all__ = ["import_pytest_benchmarks"]
 MAX_BYTES = 256 << 20
 MOST_SAMPLES = 1000
 PROTOCOL = "median over rounds of the seconds of one call, timed by pytest-benchmark"
+PASSES = "median over passes of the " + PROTOCOL
 
 
 class _Lenient(BaseModel):
@@ -53,9 +54,13 @@ class _File(_Lenient):
 
 
 def import_pytest_benchmarks(paths: Sequence[Path], *, suite: str) -> list[BenchmarkRecord]:
-    """The benchmarks in files of at most 256 MiB each; the rounds of a benchmark that several files have are put together.
+    """The benchmarks in files of at most 256 MiB each.
 
-    Of more than 1000 rounds, every k-th is kept. The fingerprint covers the processor and how many of them there are, operating
+    Several files are passes: of a benchmark that they share, each pass' median is one sample. Rounds of one process are alike in
+    ways that processes are not, above all where other processes come and go; only passes are independent. Of one file, the
+    rounds are the samples; of more than 1000, every k-th is kept.
+
+    The fingerprint covers the processor and how many of them there are, operating
     system and Python's minor version: what a file tells of what speed depends on. The host's name is not part of it.
 
     Raises:
@@ -97,7 +102,9 @@ def _read(path: Path) -> _File:
 
 def _record(benchmarks: Sequence[_Benchmark], file: _File, machine: dict[str, str], suite: str) -> BenchmarkRecord:
     last, tool = benchmarks[-1], "pytest-benchmark"
-    rounds = [seconds for benchmark in benchmarks for seconds in benchmark.stats.data]
+    medians = [statistics.median(benchmark.stats.data or [benchmark.stats.median]) for benchmark in benchmarks]
+    several = len(medians) > 1
+    rounds = medians if several else last.stats.data
     samples = rounds[:: max(math.ceil(len(rounds) / MOST_SAMPLES), 1)]
     low, high = median_interval(samples)
     parameters = ", ".join(f"{key}={value}" for key, value in sorted((last.params or {}).items()))
@@ -109,14 +116,14 @@ def _record(benchmarks: Sequence[_Benchmark], file: _File, machine: dict[str, st
         group=last.group,
         parameters=parameters[:2000],
         seconds=MetricRecord(
-            value=statistics.median(rounds or [benchmark.stats.median for benchmark in benchmarks]),
+            value=statistics.median(medians),
             low=low,
             high=high,
-            n=len(rounds) or sum(benchmark.stats.rounds for benchmark in benchmarks),
+            n=len(rounds) or last.stats.rounds,
             unit="s",
             better="lower",
             board="throughput",
-            protocol=PROTOCOL,
+            protocol=PASSES if several else PROTOCOL,
             samples=tuple(samples),
         ),
         fingerprint=content_id(machine),
