@@ -9,6 +9,7 @@
     ├── SuiteError                a suite file is malformed or asks for something impossible
     │   ├── ParameterError        a component's parameter has a wrong name, type or value
     │   └── UnequalBitsError      a suite demands equal bits and its cells do not have them
+    ├── GateError                 a gate file is malformed
     ├── UnavailableError          a component's requirement (package, data, weights) is not here
     ├── DataError                 a dataset cannot be read or does not hold what it should
     ├── CheckpointError           a checkpoint is damaged or belongs to something else
@@ -27,6 +28,7 @@ from collections.abc import Iterable
 __all__ = [
     "CheckpointError",
     "DataError",
+    "GateError",
     "ParameterError",
     "PluginError",
     "RecordError",
@@ -87,6 +89,10 @@ class ParameterError(SuiteError):
 
 class UnequalBitsError(SuiteError):
     """Cells of a suite that demands equal bits per image have unequal ones."""
+
+
+class GateError(VQBenchError):
+    """A gate file is malformed; the message names the file and the key."""
 
 
 class UnavailableError(VQBenchError):

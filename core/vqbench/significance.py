@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     Pair: TypeAlias = "tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]"
 
-__all__ = ["LEVEL", "Comparison", "Method", "Number", "compare"]
+__all__ = ["LEVEL", "Comparison", "Method", "Number", "compare", "compare_images"]
 
 LEVEL = 0.05
 Method: TypeAlias = Literal[
@@ -93,17 +93,19 @@ def compare(
     if first.over == second.over == "measurements":
         pair = images() if images else None
         if pair is not None:
-            return _paired(pair, comparisons)
+            return compare_images(*pair, comparisons=comparisons)
         return _welch(first, second, "Welch's t of intervals", comparisons) if first.n == second.n else None
     if first.over == second.over:
         return _welch(first, second, "Welch's t over seeds", comparisons)
     return _one_against_several(first, second, comparisons)
 
 
-def _paired(pair: Pair, comparisons: int) -> Comparison | None:
+def compare_images(
+    first: npt.NDArray[np.floating], second: npt.NDArray[np.floating], *, comparisons: int = 1
+) -> Comparison | None:
+    """Paired bootstrap of the mean difference between values ``(N,)`` of the same images; None where the Ns differ or are 1."""
     from vqbench.bootstrap import mean_test
 
-    first, second = pair
     if len(first) != len(second) or len(first) < 2:
         return None
     differences = first.astype("float64") - second

@@ -35,6 +35,8 @@ COMMANDS = {
     "data": _Lazy("vqbench.cli.data:data", "Fetch datasets, or see which are here."),
     "doctor": _Lazy("vqbench.cli.doctor:doctor", "Check that this installation is sound."),
     "leaderboard": _Lazy("vqbench.cli.leaderboard:leaderboard", "Rank the records of a results folder."),
+    "compare": _Lazy("vqbench.cli.compare:compare", "Compare two result sets: a gate for continuous integration."),
+    "results": _Lazy("vqbench.cli.results:results", "Import benchmarks into a results folder."),
 }
 
 # Exit codes; 1 is for a command that is done but found failed or regressed cells.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vqbench.cli.options import json_option
-from vqbench.cli.output import warn
+from vqbench.cli.output import warn, write_file
 from vqbench.cli.selection import DEFAULT_RESULTS
 from vqbench.errors import PluginError, ResultsError, UsageError
 
@@ -172,7 +172,7 @@ def leaderboard(
     if out is None:
         click.echo(text, nl=False)
     else:
-        _write(out, text)
+        write_file(out, text)
 
 
 def _check_rate_options(board: str, rate_asked: bool, plot: Path | None, sort: str | None) -> None:
@@ -244,12 +244,3 @@ def _read(results: Path, *, may_be_empty: bool) -> tuple[list[CellRecord], list[
             f"There are no records in {results}", hint="`vqbench run` makes some; or name another folder."
         )
     return records, broken
-
-
-def _write(out: Path, text: str) -> None:
-    from vqbench.results.store import write_atomically
-
-    try:
-        write_atomically(out, text.encode())
-    except ResultsError as error:
-        raise ResultsError(error.what, got=error.got, hint="Choose another --out FILE.") from error

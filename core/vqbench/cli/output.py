@@ -6,14 +6,17 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from vqbench.errors import ResultsError
+
 if TYPE_CHECKING:
     from vqbench.catalog import Catalog
 
-__all__ = ["echo_json", "echo_notes", "printable", "table", "warn"]
+__all__ = ["echo_json", "echo_notes", "printable", "table", "warn", "write_file"]
 
 
 def printable(text: object, *, multiline: bool = False) -> str:
@@ -59,3 +62,17 @@ def echo_notes(catalog: Catalog) -> None:
 def warn(message: str) -> None:
     """A warning for people, on standard error."""
     click.echo(printable(f"vqbench: warning: {message}"), err=True)
+
+
+def write_file(out: Path, text: str) -> None:
+    """Write what ``--out FILE`` asked for, atomically.
+
+    Raises:
+        ResultsError: it cannot be written.
+    """
+    from vqbench.results.store import write_atomically
+
+    try:
+        write_atomically(out, text.encode())
+    except ResultsError as error:
+        raise ResultsError(error.what, got=error.got, hint="Choose another --out FILE.") from error

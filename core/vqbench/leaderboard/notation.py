@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
-from vqbench.leaderboard.rows import RowMetric
+__all__ = ["ARROWS", "NOTHING", "Number", "clean", "clip", "count", "with_interval", "without_interval"]
 
-__all__ = ["ARROWS", "NOTHING", "clean", "clip", "count", "with_interval", "without_interval"]
+
+class Number(Protocol):
+    """A value with its unit and, or null, its 95 % interval."""
+
+    @property
+    def value(self) -> float | None: ...
+    @property
+    def low(self) -> float | None: ...
+    @property
+    def high(self) -> float | None: ...
+    @property
+    def unit(self) -> str: ...
+
 
 ARROWS = {"higher": "↑", "lower": "↓", None: ""}
 NOTHING = "–"
@@ -16,14 +29,14 @@ LOPSIDED = 0.1
 """How much longer than the other, relative to their mean, one side of an interval is before both ends are shown."""
 
 
-def without_interval(name: str, metric: RowMetric | None) -> str:
+def without_interval(name: str, metric: Number | None) -> str:
     """The value alone, in the digits that its metric deserves."""
     if metric is None or metric.value is None:
         return NOTHING
     return _number(metric.value, _decimals(name, metric))
 
 
-def with_interval(name: str, metric: RowMetric | None) -> str:
+def with_interval(name: str, metric: Number | None) -> str:
     """``value ±half``, or ``value [low, high]`` where the interval is clearly lopsided."""
     text = without_interval(name, metric)
     if metric is None or metric.value is None or metric.low is None or metric.high is None:
@@ -36,7 +49,7 @@ def with_interval(name: str, metric: RowMetric | None) -> str:
     return f"{text} [{_number(metric.low, decimals)}, {_number(metric.high, decimals)}]"
 
 
-def _decimals(name: str, metric: RowMetric) -> int:
+def _decimals(name: str, metric: Number) -> int:
     """Decimals to show; negative ones round to tens, hundreds …"""
     assert metric.value is not None
     size = abs(metric.value)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from vqbench.errors import SuiteError, closest
+from vqbench.errors import SuiteError
 from vqbench.plan.overrides import apply_overrides
 from vqbench.plan.recipe import Recipe
 from vqbench.plan.timing import Timing
+from vqbench.toml_files import explain_mistake, read_toml
 
 __all__ = [
     "BackboneEntry",
@@ -25,7 +25,6 @@ __all__ = [
     "load_suite",
 ]
 
-MAX_BYTES = 1 << 20
 MAX_BASES = 8
 BASE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\.toml")
 NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
@@ -118,24 +117,8 @@ def load_suite(path: Path, overrides: Iterable[str] = ()) -> Suite:
         SuiteError: the file is missing, too large, not TOML, or not a suite.
         UsageError: an override is malformed.
     """
-    document = _with_base(path, _read(path))
+    document = _with_base(path, read_toml(path, "Suite file", SuiteError))
     return parse_suite(apply_overrides(document, overrides), source=str(path))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise SuiteError(f"Suite file {path} cannot be read", got=error.strerror) from error
-    if len(raw) > MAX_BYTES:
-        raise SuiteError(f"Suite file {path} is too large", got="more than 1 MiB", expected="at most 1 MiB")
-    try:
-        return tomllib.loads(raw.decode())
-    except UnicodeDecodeError as error:
-        raise SuiteError(f"Suite file {path} is not UTF-8 text", got=f"byte {error.start}") from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise SuiteError(f"Suite file {path} is not valid TOML", got=error or "too deep a nesting") from error
 
 
 def _with_base(path: Path, document: dict[str, Any]) -> dict[str, Any]:
@@ -152,7 +135,7 @@ def _with_base(path: Path, document: dict[str, Any]) -> dict[str, Any]:
             )
         if "name" not in document:
             raise SuiteError(f"{path}: key 'name' is missing", hint="A suite with a base needs a name of its own.")
-        document = _read(path.parent / base) | document
+        document = read_toml(path.parent / base, "Suite file", SuiteError) | document
     raise SuiteError(f"{path}: too many bases", expected=f"at most {MAX_BASES}, not in a circle")
 
 
@@ -174,52 +157,4 @@ def explain_recipe(error: ValidationError, source: str, where: str) -> SuiteErro
 
 
 def _explain(error: ValidationError, source: str, model: type[BaseModel] = Suite, *, prefix: str = "") -> SuiteError:
-    problems = error.errors(include_url=False)
-    first = problems[0]
-    key = prefix + _key(first["loc"], dotted=bool(prefix))
-    more = f" ({len(problems) - 1} more after this one)" if len(problems) > 1 else ""
-    if first["type"] == "extra_forbidden":
-        known = _fields(model, first["loc"][:-1])
-        hint = closest(str(first["loc"][-1]), known)
-        return SuiteError(
-            f"{source}: unknown key {key!r}{more}", expected="one of " + ", ".join(sorted(known)), hint=hint
-        )
-    if first["type"] == "missing":
-        return SuiteError(f"{source}: key {key!r} is missing{more}", hint="Add it; see docs/suites.md")
-    message = first["msg"].removeprefix("Value error, ")
-    expected = message[0].lower() + message[1:]
-    got = first["input"] if not isinstance(first["input"], dict | list | BaseModel) else None
-    return SuiteError(
-        f"{source}: wrong value of {key or 'the suite'!r}{more}",
-        got=None if got is None else f"{got!r}"[:200],
-        expected=expected.removeprefix("input should be "),
-    )
-
-
-def _key(location: tuple[int | str, ...], *, dotted: bool = False) -> str:
-    text = "." if dotted and location else ""
-    for part in location:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        elif part not in {"bool", "int", "constrained-int"}:
-            text += ("." if text and not text.endswith(".") else "") + str(part)
-    return text
-
-
-def _fields(model: type[BaseModel], location: tuple[int | str, ...]) -> set[str]:
-    """Names that are legal at a location of a model."""
-    for part in location:
-        if isinstance(part, int):
-            continue
-        info = next((f for n, f in model.model_fields.items() if part in (n, f.alias)), None)
-        inner = _model_in(info.annotation) if info else None
-        if inner is None:
-            return set()
-        model = inner
-    return {info.alias or name for name, info in model.model_fields.items()}
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((m for a in getattr(annotation, "__args__", ()) if (m := _model_in(a))), None)
+    return explain_mistake(error, source, model, SuiteError, whole="the suite", see="docs/suites.md", prefix=prefix)

@@ -1,5 +1,7 @@
 """What running a cell leaves behind, and where: the only thing that passes from running to reading."""
 
+from vqbench.results.benchmarks import BenchmarkRecord, read_benchmark, read_benchmarks, write_benchmarks
+from vqbench.results.pytest_benchmark import import_pytest_benchmarks
 from vqbench.results.record import (
     CellRecord,
     CodeUsageRecord,
@@ -11,11 +13,12 @@ from vqbench.results.record import (
     Status,
     TrainingRecord,
 )
-from vqbench.results.store import BrokenRecord, ResultsFolder, read_records
+from vqbench.results.store import BrokenRecord, ResultsFolder, read_record, read_records
 from vqbench.results.timing import MachineRecord, TimingRecord
 from vqbench.results.values import StoredValues
 
 __all__ = [
+    "BenchmarkRecord",
     "BrokenRecord",
     "CellRecord",
     "CodeUsageRecord",
@@ -30,5 +33,10 @@ __all__ = [
     "StoredValues",
     "TimingRecord",
     "TrainingRecord",
+    "import_pytest_benchmarks",
+    "read_benchmark",
+    "read_benchmarks",
+    "read_record",
     "read_records",
+    "write_benchmarks",
 ]

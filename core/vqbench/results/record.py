@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from vqbench.results.timing import TimingRecord
 
 __all__ = [
+    "IDENTIFIER",
     "SCHEMA_VERSION",
     "CellRecord",
     "CodeUsageRecord",
@@ -18,19 +19,22 @@ __all__ = [
     "LevelRecord",
     "MetricRecord",
     "Status",
+    "Strict",
     "TrainingRecord",
 ]
 
 SCHEMA_VERSION: Final = 1
 Status: TypeAlias = Literal["ok", "failed", "timeout", "out_of_memory", "unavailable", "interrupted"]
-IDENTIFIER = r"^[0-9a-f]{16}$"
+IDENTIFIER: Final = r"^[0-9a-f]{16}$"
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """What all parts of a record are: immutable, without conversions, unknown keys, NaN or infinity."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-class ComponentRecord(_Strict):
+class ComponentRecord(Strict):
     """A component as it took part: full id, its author's version, complete parameters, what the suite called it."""
 
     id: str = Field(max_length=200)
@@ -39,7 +43,7 @@ class ComponentRecord(_Strict):
     label: str = Field(max_length=200)
 
 
-class LevelRecord(_Strict):
+class LevelRecord(Strict):
     """A level: stride in pixels, positions, one codebook size per token slot (none for a continuous latent)."""
 
     stride: int = Field(ge=1)
@@ -48,7 +52,7 @@ class LevelRecord(_Strict):
     codebook_sizes: list[Annotated[int, Field(ge=1)]] = Field(max_length=4096)
 
 
-class MetricRecord(_Strict):
+class MetricRecord(Strict):
     """One measured number; ``value`` is null, with a ``reason``, where it could not be measured.
 
     ``low`` and ``high`` bound the 95 % interval; ``n`` counts what it was measured on; ``protocol`` says which of the
@@ -82,7 +86,7 @@ class MetricRecord(_Strict):
         return self
 
 
-class CodeUsageRecord(_Strict):
+class CodeUsageRecord(Strict):
     """Codebook statistics of one level and token slot, from an integer histogram of the whole test set.
 
     ``uniform_expectation`` is the fraction of the codebook that as many uniform tokens would use on average;
@@ -108,7 +112,7 @@ class CodeUsageRecord(_Strict):
     dead: bool | None = None
 
 
-class FailureRecord(_Strict):
+class FailureRecord(Strict):
     """Why a cell has no numbers: the stage, the error's class, its message and what the worker printed last."""
 
     stage: Literal["plan", "start", "data", "train", "convert", "evaluate", "time", "record"]
@@ -118,7 +122,7 @@ class FailureRecord(_Strict):
     stderr: str = Field("", max_length=100_000)
 
 
-class TrainingRecord(_Strict):
+class TrainingRecord(Strict):
     """The train unit behind the cell; ``losses`` are the last step's terms, ``seconds`` include earlier, resumed parts."""
 
     unit: str = Field(pattern=IDENTIFIER)
@@ -132,7 +136,7 @@ class TrainingRecord(_Strict):
     quantizer_parameters: int
 
 
-class EnvironmentRecord(_Strict):
+class EnvironmentRecord(Strict):
     """Where it ran. ``fingerprint`` is a hash of everything that speed depends on; speed is comparable only within one.
 
     ``driver`` and ``cuda`` are of a GPU. ``dtype``, ``compile``, ``channels_last`` and ``batch_size`` are how the cell's headline
@@ -153,7 +157,7 @@ class EnvironmentRecord(_Strict):
     batch_size: int | None = Field(None, ge=1)
 
 
-class CellRecord(_Strict):
+class CellRecord(Strict):
     """What running one cell produced.
 
     ``protocol`` is a hash: cells of different protocols are never ranked together for quality. Every metric named in the suite

@@ -3,6 +3,7 @@
 ::
 
     RESULTS/<suite>/<cell>.json             records
+    RESULTS/<suite>/<id>.benchmark.json     imported benchmarks
     RESULTS/<suite>/LEADERBOARD.md          what a run prints at its end
     RESULTS/<suite>/reconstructions.png     originals and reconstructions
     RESULTS/<suite>/rate.png                quality over rate, where methods were run at several rates
@@ -21,16 +22,29 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from vqbench.errors import RecordError, ResultsError
 from vqbench.results.record import CellRecord
 
-__all__ = ["BrokenRecord", "ResultsFolder", "read_record", "read_records", "write_atomically"]
+__all__ = [
+    "RECORD_NAME",
+    "BrokenRecord",
+    "ResultsFolder",
+    "read_all",
+    "read_record",
+    "read_records",
+    "read_strictly",
+    "write_atomically",
+]
+
+M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
 
 MAX_RECORD_BYTES = 4 << 20
 RECORD_NAME = re.compile(r"[0-9a-f]{16}\.json")
@@ -159,6 +173,20 @@ def read_record(path: Path) -> CellRecord:
     Raises:
         RecordError: unreadable, too large, not JSON, of another schema, or wrong in a field.
     """
+    record = read_strictly(path, CellRecord)
+    if path.name != f"{record.cell_id}.json":
+        raise RecordError(
+            f"Record {path} holds another cell", got=record.cell_id, hint="Restore its name or delete it."
+        )
+    return record
+
+
+def read_strictly(path: Path, model: type[M]) -> M:
+    """Read a file of strict JSON, of at most 4 MiB, as what it should be.
+
+    Raises:
+        RecordError: unreadable, too large, not JSON, of another schema, or wrong in a field.
+    """
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_RECORD_BYTES + 1)
@@ -169,7 +197,7 @@ def read_record(path: Path) -> CellRecord:
     if b"NaN" in raw or b"Infinity" in raw:
         _refuse_constants(path, raw)
     try:
-        record = CellRecord.model_validate_json(raw)
+        return model.model_validate_json(raw)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
@@ -178,11 +206,6 @@ def read_record(path: Path) -> CellRecord:
             got=first["msg"],
             hint="Delete it and run again.",
         ) from None
-    if path.name != f"{record.cell_id}.json":
-        raise RecordError(
-            f"Record {path} holds another cell", got=record.cell_id, hint="Restore its name or delete it."
-        )
-    return record
 
 
 def _refuse_constants(path: Path, raw: bytes) -> None:
@@ -203,27 +226,36 @@ def read_records(results: Path) -> tuple[list[CellRecord], list[BrokenRecord]]:
     Raises:
         ResultsError: there is no such folder, or it cannot be read.
     """
+    return read_all(results, RECORD_NAME, read_record)
+
+
+def read_all(results: Path, name: re.Pattern[str], read: Callable[[Path], T]) -> tuple[list[T], list[BrokenRecord]]:
+    """What ``read`` makes of all files of that name in a results folder (of one suite or of many), and the damaged ones.
+
+    Raises:
+        ResultsError: there is no such folder, or it cannot be read.
+    """
     if not results.is_dir():
         raise ResultsError(
             f"There is no results folder {results}", hint="`vqbench run` makes one; or name another folder."
         )
-    records: list[CellRecord] = []
+    records: list[T] = []
     broken: list[BrokenRecord] = []
     with _without_collector():
-        for path in _record_files(results):
+        for path in _files(results, name):
             try:
-                records.append(read_record(path))
+                records.append(read(path))
             except RecordError as error:
                 broken.append(BrokenRecord(path=path, reason=str(error)))
     return records, broken
 
 
-def _record_files(results: Path) -> list[Path]:
+def _files(results: Path, name: re.Pattern[str]) -> list[Path]:
     found = []
     try:
         for folder in (results, *sorted(p for p in results.iterdir() if p.is_dir() and not p.is_symlink())):
             with os.scandir(folder) as entries:
-                found += [folder / e.name for e in entries if RECORD_NAME.fullmatch(e.name) and e.is_file()]
+                found += [folder / e.name for e in entries if name.fullmatch(e.name) and e.is_file()]
     except OSError as error:
         raise ResultsError(f"{error.filename or results} cannot be read", got=error.strerror) from error
     return sorted(found)
