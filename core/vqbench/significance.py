@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
     Pair: TypeAlias = "tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]"
 
-__all__ = ["LEVEL", "Comparison", "Method", "Number", "compare", "compare_images"]
+__all__ = ["LEVEL", "Comparison", "Method", "Number", "Over", "compare", "compare_images"]
 
 LEVEL = 0.05
+Over: TypeAlias = Literal["measurements", "repetitions", "seeds"]
 Method: TypeAlias = Literal[
     "paired bootstrap over images",
     "Welch's t over seeds",
@@ -27,7 +28,7 @@ Method: TypeAlias = Literal[
 
 
 class Number(Protocol):
-    """A mean with its 95 % interval, over ``n`` measurements (of one seed: its test images, say) or over ``n`` seeds."""
+    """A number with its 95 % interval, over ``n`` test images or the like of one seed, repetitions (of a speed) or seeds."""
 
     @property
     def value(self) -> float | None: ...
@@ -38,7 +39,7 @@ class Number(Protocol):
     @property
     def n(self) -> int: ...
     @property
-    def over(self) -> Literal["measurements", "seeds"]: ...
+    def over(self) -> Over: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +83,7 @@ def compare(
       images, not of how a method's seeds differ.
     * One seed each and no values: Welch's t made of the two intervals, if they are of equally many measurements. For means
       over the same images that is cautious: it leaves out that both find the same images hard.
+    * Speeds of one seed each: Welch's t made of the two intervals, of however many repetitions.
 
     Args:
         first, second: the numbers.
@@ -95,6 +97,8 @@ def compare(
         if pair is not None:
             return compare_images(*pair, comparisons=comparisons)
         return _welch(first, second, "Welch's t of intervals", comparisons) if first.n == second.n else None
+    if first.over == second.over == "repetitions":
+        return _welch(first, second, "Welch's t of intervals", comparisons)
     if first.over == second.over:
         return _welch(first, second, "Welch's t over seeds", comparisons)
     return _one_against_several(first, second, comparisons)
@@ -128,7 +132,7 @@ def _welch(first: Number, second: Number, method: Method, comparisons: int) -> C
     a, b = errors[0] ** 2, errors[1] ** 2
     spread = a**2 / (first.n - 1) + b**2 / (second.n - 1)
     freedom = (a + b) ** 2 / spread if spread else 1.0  # Welch–Satterthwaite
-    n = first.n if method == "Welch's t of intervals" else first.n + second.n
+    n = min(first.n, second.n) if method == "Welch's t of intervals" else first.n + second.n
     return _student(first, second, math.sqrt(a + b), freedom, n, method, comparisons)
 
 

@@ -75,6 +75,13 @@ def test_without_intervals_every_difference_counts() -> None:
     assert [row.comparison for row in ranked(made)] == [None, None, None]
 
 
+def test_numbers_under_caution_without_intervals_are_not_told_apart() -> None:
+    made = quality(a=metric(30.0, caution="noisy"), b=metric(29.0), c=metric(28.0))
+    assert ranks(made) == [(1, "a"), (1, "b"), (1, "c")]
+    made = quality(a=metric(30.0), b=metric(29.0, caution="noisy"), c=metric(28.0))
+    assert ranks(made) == [(1, "a"), (1, "b"), (3, "c")]
+
+
 def test_seeds_are_compared_over_seeds() -> None:
     numbers = {"a": (30.0, 30.2, 30.1), "b": (29.9, 30.3, 30.0), "c": (28.0, 28.1, 28.2)}
     records = [

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from vqbench.intervals import student_half_width
-from vqbench.significance import LEVEL, compare
+from vqbench.significance import LEVEL, Over, compare
 
 IMAGES = 256
 TRIALS = 800
@@ -24,10 +23,10 @@ class Measured:
     low: float | None
     high: float | None
     n: int
-    over: Literal["measurements", "seeds"] = "measurements"
+    over: Over = "measurements"
 
 
-def measured(values: np.ndarray, over: Literal["measurements", "seeds"] = "measurements") -> Measured:
+def measured(values: np.ndarray, over: Over = "measurements") -> Measured:
     mean, half = float(values.mean()), student_half_width(float(values.std(ddof=1)), len(values))
     return Measured(mean, mean - half, mean + half, len(values), over)
 
@@ -141,3 +140,12 @@ def test_numbers_without_spread_are_equal_or_not() -> None:
         comparison = compare(first, second)
         assert comparison is not None
         assert comparison.p == p
+
+
+def test_speeds_are_compared_by_their_intervals_however_many_repetitions() -> None:
+    fast = Measured(value=110.0, low=108.0, high=112.0, n=20, over="repetitions")
+    slow = Measured(value=100.0, low=98.0, high=102.0, n=12, over="repetitions")
+    found = compare(fast, slow)
+    assert found is not None
+    assert (found.verdict, found.method, found.n) == ("higher", "Welch's t of intervals", 12)
+    assert compare(fast, Measured(value=100.0, low=None, high=None, n=3, over="repetitions")) is None

@@ -25,8 +25,8 @@ class RankedRow:
 
     ``rank`` is None where the number to rank by is missing. Rows share a rank that are equal to its first row or do not differ
     from it significantly. ``comparison`` is the one that decided: with the first row of the rank above or of its own,
-    ``compared_with``; None where there is none, or nothing to test with, and then every difference counts. ``variant`` tells
-    the row from others with the same names.
+    ``compared_with``; None where there is none, or nothing to test with, and then every difference counts, but of numbers that
+    carry a caution. ``variant`` tells the row from others with the same names.
     """
 
     row: Row
@@ -81,7 +81,9 @@ def rank_rows(
 
 
 def _together(number: RowMetric, first: RowMetric, comparison: Comparison | None) -> bool:
-    return number.value == first.value or (comparison is not None and comparison.verdict == "not significant")
+    if comparison is None:  # numbers under caution that cannot be tested tell nothing apart
+        return number.value == first.value or bool(number.caution or first.caution)
+    return number.value == first.value or comparison.verdict == "not significant"
 
 
 def _images(values: StoredValues, name: str, *rows: tuple[Row, RowMetric]) -> Pair | None:

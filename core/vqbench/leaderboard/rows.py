@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 from vqbench.intervals import student_half_width
 from vqbench.leaderboard.rate import Rate, rate_of
 from vqbench.results import CellRecord, ComponentRecord, EnvironmentRecord, MetricRecord
+from vqbench.significance import Over
 
 __all__ = [
     "BESIDE_SPEED",
@@ -37,7 +38,7 @@ class RowMetric:
     """One number of a row.
 
     ``value`` is null, with a ``reason``, where a record of the row has none. ``low`` and ``high`` bound the 95 %
-    interval or are null. ``n`` counts what ``over`` says: a record's own measurements (of one seed), or seeds.
+    interval or are null. ``n`` counts what ``over`` says: a record's own measurements or repetitions (of one seed), or seeds.
     ``caution`` says why to distrust a value that is there.
     """
 
@@ -45,7 +46,7 @@ class RowMetric:
     low: float | None
     high: float | None
     n: int
-    over: Literal["measurements", "seeds"]
+    over: Over
     unit: str
     better: Literal["higher", "lower"] | None
     protocol: str
@@ -260,7 +261,7 @@ def _own(metric: MetricRecord) -> RowMetric:
         low=metric.low if metric.value is not None else None,
         high=metric.high if metric.value is not None else None,
         n=metric.n,
-        over="measurements",
+        over="repetitions" if metric.board == "throughput" else "measurements",
         unit=metric.unit,
         better=metric.better,
         protocol=metric.protocol,
