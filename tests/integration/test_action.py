@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
+import own_pytest
 import pytest
 import yaml
 
@@ -68,7 +69,11 @@ class Repository:
         }
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         python_path = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))
-        self.environment = os.environ | {"PATH": path, "PYTHONPATH": python_path, "GIT_CONFIG_GLOBAL": os.devnull}
+        self.environment = own_pytest.environment() | {
+            "PATH": path,
+            "PYTHONPATH": python_path,
+            "GIT_CONFIG_GLOBAL": os.devnull,
+        }
         for who in ("AUTHOR", "COMMITTER"):
             self.environment |= {f"GIT_{who}_NAME": "test", f"GIT_{who}_EMAIL": "test@example.org"}
         self.git("init", "--quiet")

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
+import own_pytest
 import pytest
 from compared import save
 from records import environment, make_record
@@ -118,7 +119,7 @@ def test_a_real_benchmark_file_goes_all_the_way(tmp_path: Path) -> None:
         "--benchmark-json",
         "b.json",
     ]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, env=own_pytest.environment())
     done = vqbench("results", "import", "b.json", "--results", "results", "--suite", "speed", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "2 benchmarks in results/speed\n"

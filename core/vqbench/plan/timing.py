@@ -38,7 +38,7 @@ class Timing(BaseModel):
     compile: list[bool] = Field([False], min_length=1, max_length=2, description="false: eager, true: torch.compile")
     channels_last: bool = False
     seconds: float = Field(
-        1.0,
+        0.3,
         gt=0,
         le=3600,
         description="for one measurement, five times that where calls are slow; as much again for warm-up",
