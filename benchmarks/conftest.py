@@ -1,4 +1,4 @@
-"""The option that chooses the grid of ``test_ops.py``."""
+"""The options of these benchmarks."""
 
 from __future__ import annotations
 
@@ -8,4 +8,11 @@ import pytest
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--grid", choices=("small", "full"), default="small", help="Sizes of the operations to measure (test_ops.py)."
+    )
+    parser.addoption(
+        "--plugin",
+        action="append",
+        default=[],
+        metavar="MODULE|FILE.py",
+        help="Measure the components of a plugin that is not installed, too (test_components.py). Repeatable.",
     )
