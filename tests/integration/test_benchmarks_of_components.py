@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import own_pytest
+
 from vqbench.catalog import Catalog, CatalogOptions
 from vqbench.results.pytest_benchmark import import_pytest_benchmarks
 
@@ -37,7 +39,7 @@ def benchmark(*arguments: str | Path) -> str:
             *map(str, arguments),
         ],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": ""},
+        env=own_pytest.environment() | {"PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
         text=True,
         check=False,
