@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from vqbench.bounded import read_bounded
 from vqbench.errors import VQBenchError, closest
 
 __all__ = ["explain_mistake", "read_toml"]
@@ -22,13 +23,7 @@ def read_toml(path: Path, what: str, kind: type[VQBenchError]) -> dict[str, Any]
     Raises:
         VQBenchError: of ``kind``: the file is missing, too large, not UTF-8 or not TOML.
     """
-    try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise kind(f"{what} {path} cannot be read", got=error.strerror) from error
-    if len(raw) > MAX_BYTES:
-        raise kind(f"{what} {path} is too large", got="more than 1 MiB", expected="at most 1 MiB")
+    raw = read_bounded(path, what, MAX_BYTES, kind)
     try:
         return tomllib.loads(raw.decode())
     except UnicodeDecodeError as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vqbench.cli.options import json_option
-from vqbench.cli.output import warn, write_file
+from vqbench.cli.output import format_of, warn, write_file
 from vqbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def compare(
     """
     if as_json and form not in (None, "json"):
         raise UsageError("--json and --format contradict each other", got=f"--format {form}")
-    formats = {out: _format_of(out) for out in outs}
+    formats = {out: format_of(out, FORMAT_BY_SUFFIX) for out in outs}
 
     from vqbench.compare import Gate, compare_sides, load_gate, open_side, render
 
@@ -82,16 +82,6 @@ def compare(
         write_file(out, render(report, its))
     click.echo(render(report, "json" if as_json else form or "table"), nl=False)
     context.exit(report.exit_code)
-
-
-def _format_of(out: Path) -> Format:
-    try:
-        return FORMAT_BY_SUFFIX[out.suffix.lower()]
-    except KeyError:
-        raise UsageError(
-            f"The name {out} does not say which format to write",
-            expected="a name that ends in " + ", ".join(FORMAT_BY_SUFFIX),
-        ) from None
 
 
 def _notes(report: Report, gate: Gate) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vqbench.cli.options import json_option
-from vqbench.cli.output import warn, write_file
+from vqbench.cli.output import format_of, warn, write_file
 from vqbench.cli.selection import DEFAULT_RESULTS
 from vqbench.errors import PluginError, ResultsError, UsageError
 
@@ -124,7 +124,9 @@ def leaderboard(
     if as_json and form not in (None, "json"):
         raise UsageError("--json and --format contradict each other", got=f"--format {form}")
     if form is None:
-        form = "json" if as_json else _format_of(out)
+        form = "json" if as_json else "table"
+        if out and not as_json:
+            form = format_of(out, FORMAT_BY_SUFFIX, hint="Or add --format.")
     rate_asked = board == "rate" or plot is not None or anchor is not None or rate_axis != "nominal"
     _check_rate_options(board, rate_asked, plot, sort)
     published = _published() if with_published else []
@@ -193,19 +195,6 @@ def _plot(made: Leaderboard, path: Path) -> None:
         plot_rate_board(made.rate, path)
     except ResultsError as error:
         raise ResultsError(error.what, got=error.got, hint="Choose another --plot FILE.") from error
-
-
-def _format_of(out: Path | None) -> Format:
-    if out is None:
-        return "table"
-    try:
-        return FORMAT_BY_SUFFIX[out.suffix.lower()]
-    except KeyError:
-        raise UsageError(
-            f"The name {out} does not say which format to write",
-            expected="a name that ends in " + ", ".join(FORMAT_BY_SUFFIX),
-            hint="Or add --format.",
-        ) from None
 
 
 def _published() -> list[Publication]:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from vqbench.errors import ResultsError
+from vqbench.errors import ResultsError, UsageError
 
 if TYPE_CHECKING:
     from vqbench.catalog import Catalog
 
-__all__ = ["echo_json", "echo_notes", "printable", "table", "warn", "write_file"]
+__all__ = ["echo_json", "echo_notes", "format_of", "printable", "table", "warn", "write_file"]
+
+Form = TypeVar("Form")
 
 
 def printable(text: object, *, multiline: bool = False) -> str:
@@ -62,6 +64,22 @@ def echo_notes(catalog: Catalog) -> None:
 def warn(message: str) -> None:
     """A warning for people, on standard error."""
     click.echo(printable(f"vqbench: warning: {message}"), err=True)
+
+
+def format_of(out: Path, by_suffix: Mapping[str, Form], *, hint: str | None = None) -> Form:
+    """The format that the name of a file asks for.
+
+    Raises:
+        UsageError: it ends in none of these suffixes.
+    """
+    try:
+        return by_suffix[out.suffix.lower()]
+    except KeyError:
+        raise UsageError(
+            f"The name {out} does not say which format to write",
+            expected="a name that ends in " + ", ".join(by_suffix),
+            hint=hint,
+        ) from None
 
 
 def write_file(out: Path, text: str) -> None:

@@ -7,7 +7,6 @@ definitions of the metrics, which each of them carries.
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Annotated, Literal, TypeAlias, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from vqbench.errors import PluginError
+from vqbench.toml_files import read_toml
 
 __all__ = [
     "Publication",
@@ -29,7 +29,6 @@ __all__ = [
     "read_publication",
 ]
 
-MAX_BYTES = 1 << 20
 T = TypeVar("T")
 Key = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Line = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^\S(?:[^\n\r]*\S)?$")]
@@ -178,20 +177,10 @@ def read_publication(path: Path, *, id: str, summary: str) -> Publication:
     Raises:
         PluginError: it cannot be read, is too large, is not TOML, or not such a file; the message names the first wrong key.
     """
+    document = read_toml(path, f"The file of the published numbers {id},", PluginError)
     what = f"the published numbers {id} ({path})"
     try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise PluginError(f"{what} cannot be read", got=error.strerror) from error
-    if len(raw) > MAX_BYTES:
-        raise PluginError(f"{what} are too large", got="more than 1 MiB", expected="at most 1 MiB")
-    try:
-        content = _File.model_validate(tomllib.loads(raw.decode()))
-    except UnicodeDecodeError as error:
-        raise PluginError(f"{what} are not UTF-8 text", got=f"byte {error.start}") from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise PluginError(f"{what} are not valid TOML", got=error or "too deep a nesting") from error
+        content = _File.model_validate(document)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")

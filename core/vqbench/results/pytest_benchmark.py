@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from vqbench.bounded import read_bounded
 from vqbench.canonical import content_id
 from vqbench.errors import RecordError
 from vqbench.intervals import median_interval
@@ -81,13 +82,7 @@ def import_pytest_benchmarks(paths: Sequence[Path], *, suite: str) -> list[Bench
 
 
 def _read(path: Path) -> _File:
-    try:
-        with path.open("rb") as stream:
-            raw = stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise RecordError(f"Benchmark file {path} cannot be read", got=error.strerror) from error
-    if len(raw) > MAX_BYTES:
-        raise RecordError(f"Benchmark file {path} is too large", expected=f"at most {MAX_BYTES >> 20} MiB")
+    raw = read_bounded(path, "Benchmark file", MAX_BYTES, RecordError)
     try:
         return _File.model_validate_json(raw)
     except ValidationError as error:

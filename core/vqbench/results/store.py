@@ -29,6 +29,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from vqbench.bounded import read_bounded
 from vqbench.errors import RecordError, ResultsError
 from vqbench.results.record import CellRecord
 
@@ -187,13 +188,7 @@ def read_strictly(path: Path, model: type[M]) -> M:
     Raises:
         RecordError: unreadable, too large, not JSON, of another schema, or wrong in a field.
     """
-    try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_RECORD_BYTES + 1)
-    except OSError as error:
-        raise RecordError(f"Record {path} cannot be read", got=error.strerror) from error
-    if len(raw) > MAX_RECORD_BYTES:
-        raise RecordError(f"Record {path} is too large", expected="at most 4 MiB")
+    raw = read_bounded(path, "Record", MAX_RECORD_BYTES, RecordError)
     if b"NaN" in raw or b"Infinity" in raw:
         _refuse_constants(path, raw)
     try:
