@@ -124,9 +124,10 @@ def leaderboard(
     if as_json and form not in (None, "json"):
         raise UsageError("--json and --format contradict each other", got=f"--format {form}")
     if form is None:
-        form = "json" if as_json else "table"
+        usual: Format = "json" if as_json else "table"
         if out and not as_json:
-            form = format_of(out, FORMAT_BY_SUFFIX, hint="Or add --format.")
+            usual = format_of(out, FORMAT_BY_SUFFIX, hint="Or add --format.")
+        form = usual
     rate_asked = board == "rate" or plot is not None or anchor is not None or rate_axis != "nominal"
     _check_rate_options(board, rate_asked, plot, sort)
     published = _published() if with_published else []
