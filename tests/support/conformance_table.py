@@ -43,6 +43,7 @@ METHODS = (  # by the beginning of a rule's name; the first that fits
     ("rvq", "rq_vae"),
     ("rq", "rq_vae"),
     ("code_usage", "code usage"),
+    ("simvq", "simvq (the tutorial's)"),
 )
 KINDS = ("codes", "values", "losses", "gradients", "state")
 LOSSES = re.compile(r"loss|commitment|entropy|kld_|kl_|nll|arelbo|logvar|_reg$|^rec$|^hinge$|^vanilla$")

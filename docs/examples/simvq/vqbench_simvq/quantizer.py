@@ -1,0 +1,51 @@
+"""SimVQ: a frozen codebook, moved as a whole by one linear layer (Zhu et al., arXiv 2411.02038)."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from vqbench import Loss, Quantized, Quantizer, straight_through
+from vqbench.ops import nearest_codeword
+
+
+class SimVQ(Quantizer):
+    """The nearest row of C·W: C is Gaussian and stays as it started, W is learned.
+
+    Losses, with sg the stop-gradient: ``commitment`` = mean (z - sg q)², which moves the encoder, weighted with beta,
+    and ``codebook`` = mean (sg z - q)², which moves W and with it every codeword, chosen or not.
+
+    Args:
+        codebook_size: K.
+        dim: d, channels of a codeword.
+        beta: weight of the commitment loss.
+        bias: whether a learned vector is added to C·W.
+    """
+
+    def __init__(self, codebook_size, dim, beta=0.25, bias=False):
+        super().__init__()
+        self.latent_channels = self.code_channels = dim
+        self.codebook_sizes = (codebook_size,)
+        self.beta = beta
+        self.register_buffer("frozen", torch.randn(codebook_size, dim) * dim**-0.5)  # C, (K, d)
+        self.basis = nn.Linear(dim, dim, bias=bias)  # its weight is W transposed
+
+    def forward(self, latents):  # (B, d, h, w)
+        codebook = self.basis(self.frozen)
+        codes = nearest_codeword(latents.movedim(1, -1), codebook)  # (B, h, w)
+        words = look_up(codes, codebook)
+        codes = codes[:, None]  # one token per position: (B, T = 1, h, w)
+        if not self.training:
+            return Quantized(value=words, codes=codes)
+        losses = {
+            "commitment": Loss(value=F.mse_loss(latents, words.detach()), unit="element_mean", weight=self.beta),
+            "codebook": Loss(value=F.mse_loss(words, latents.detach()), unit="element_mean"),
+        }
+        return Quantized(value=straight_through(latents, words), codes=codes, losses=losses)
+
+    def decode(self, codes):
+        return look_up(codes[:, 0], self.basis(self.frozen))
+
+
+def look_up(codes, codebook):
+    """Codewords ``(B, d, h, w)`` of codes ``(B, h, w)``."""
+    return F.embedding(codes, codebook).movedim(-1, 1).contiguous()
