@@ -36,6 +36,7 @@ COMMANDS = {
     "doctor": _Lazy("vqbench.cli.doctor:doctor", "Check that this installation is sound."),
     "leaderboard": _Lazy("vqbench.cli.leaderboard:leaderboard", "Rank the records of a results folder."),
     "compare": _Lazy("vqbench.cli.compare:compare", "Compare two result sets: a gate for continuous integration."),
+    "check": _Lazy("vqbench.cli.check:check", "Check that a plugin's components do what they should."),
     "results": _Lazy("vqbench.cli.results:results", "Import benchmarks into a results folder."),
 }
 

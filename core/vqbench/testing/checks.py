@@ -1,0 +1,22 @@
+"""Which checks there are for each kind of component."""
+
+from __future__ import annotations
+
+from vqbench.testing.check import Check
+from vqbench.testing.descriptor import DESCRIPTOR_CHECKS
+from vqbench.testing.quantizer import QUANTIZER_CHECKS
+
+__all__ = ["CHECKS", "checks_of"]
+
+CHECKS: dict[str, tuple[Check, ...]] = {
+    "quantizer": (*DESCRIPTOR_CHECKS, *QUANTIZER_CHECKS),
+    "backbone": DESCRIPTOR_CHECKS,
+    "dataset": DESCRIPTOR_CHECKS,
+    "metric": DESCRIPTOR_CHECKS,
+}
+"""By kind, in the order they run: what is cheap and basic first."""
+
+
+def checks_of(kind: str) -> tuple[Check, ...]:
+    """The checks of a kind of component; none for files of published numbers, which are checked when read."""
+    return CHECKS.get(kind, ())
