@@ -4,7 +4,6 @@ import re
 import sys
 from pathlib import Path
 
-import pytest
 import torch
 
 from vqbench import hookspecs
@@ -20,11 +19,6 @@ def blocks(document, language):
     return re.findall(rf"```{language}\n(.*?)```", (DOCS / document).read_text(), re.DOTALL)
 
 
-def from_docs():
-    light, heavy = blocks("writing-a-plugin.md", "python")
-    return light, heavy
-
-
 def from_hookspec():
     text = hookspecs.vqbench_quantizers.__doc__
     assert text is not None
@@ -33,9 +27,8 @@ def from_hookspec():
     return light, heavy
 
 
-@pytest.mark.parametrize("example", [from_docs, from_hookspec])
-def test_the_example_plugin_loads_plans_quantizes_and_trains(tmp_path, monkeypatch, example):
-    light, heavy = example()
+def test_the_example_plugin_loads_plans_quantizes_and_trains(tmp_path, monkeypatch):
+    light, heavy = from_hookspec()
     package = tmp_path / "my_plugin"
     package.mkdir()
     (package / "__init__.py").write_text(light)

@@ -26,14 +26,17 @@ class SimVQ(Quantizer):
         self.latent_channels = self.code_channels = dim
         self.codebook_sizes = (codebook_size,)
         self.beta = beta
-        self.register_buffer("frozen", torch.randn(codebook_size, dim) * dim**-0.5)  # C, (K, d)
+        self.register_buffer("frozen", torch.randn(codebook_size, dim) * dim**-0.5)  # C
         self.basis = nn.Linear(dim, dim, bias=bias)  # its weight is W transposed
 
+    def codebook(self):
+        """The codewords, C·W: ``(K, d)``."""
+        return self.basis(self.frozen)
+
     def forward(self, latents):  # (B, d, h, w)
-        codebook = self.basis(self.frozen)
-        codes = nearest_codeword(latents.movedim(1, -1), codebook)  # (B, h, w)
+        codebook = self.codebook()
+        codes = nearest_codeword(latents.movedim(1, -1), codebook)[:, None]  # one token per position: (B, T = 1, h, w)
         words = look_up(codes, codebook)
-        codes = codes[:, None]  # one token per position: (B, T = 1, h, w)
         if not self.training:
             return Quantized(value=words, codes=codes)
         losses = {
@@ -43,9 +46,9 @@ class SimVQ(Quantizer):
         return Quantized(value=straight_through(latents, words), codes=codes, losses=losses)
 
     def decode(self, codes):
-        return look_up(codes[:, 0], self.basis(self.frozen))
+        return look_up(codes, self.codebook())
 
 
 def look_up(codes, codebook):
-    """Codewords ``(B, d, h, w)`` of codes ``(B, h, w)``."""
-    return F.embedding(codes, codebook).movedim(-1, 1).contiguous()
+    """Codewords ``(B, d, h, w)`` of codes ``(B, 1, h, w)``."""
+    return F.embedding(codes[:, 0], codebook).movedim(-1, 1).contiguous()
