@@ -1,6 +1,6 @@
 """vqbench: a benchmark suite for discrete image tokenizers.
 
-Everything an author of a plugin needs is importable from here. Importing this module imports neither torch nor any plugin:
+Everything an author of a plugin needs is importable from ``vqbench`` itself. Importing it imports neither torch nor any plugin:
 the classes that need torch are loaded when first asked for.
 """
 
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from vqbench.worker.tokenizer import Tokenizer
 
 __version__ = "0.1.0"
+"""Of vqbench itself, by semantic versioning; of its hooks and classes, see :data:`API_VERSION`."""
 
 __all__ = [
     "API_VERSION",

@@ -48,7 +48,9 @@ class VQBenchError(Exception):
     """Root of all errors meant for a user.
 
     ``what`` is a full sentence without its full stop; ``got``, ``expected`` and ``hint`` (the next step) are optional.
-    ``str(error)`` joins them: ``what: got …, expected …. hint``.
+    ``str(error)`` joins them: ``what: got …, expected …. hint``. All errors below are raised alike::
+
+        raise ParameterError("gain must be positive", got=gain, expected="more than 0", hint="Leave it out for 1.0.")
     """
 
     def __init__(self, what: str, *, got: object = None, expected: object = None, hint: str | None = None) -> None:

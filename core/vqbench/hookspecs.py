@@ -22,7 +22,9 @@ API_VERSION = 1
 """Version of these hooks and of the classes in :mod:`vqbench.interfaces`."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
+
 hookimpl = pluggy.HookimplMarker(PROJECT)
+"""Decorates a plugin's function of a hook's name: it implements that hook."""
 
 
 @hookspec

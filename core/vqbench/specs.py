@@ -113,7 +113,8 @@ class ComponentSpec:
         parameters: what can be set, with types and defaults.
         presets: named sets of parameters; a suite may name one and override single values.
         requires: what must be importable.
-        paper: citation or link.  licence: SPDX name.
+        paper: citation or link.
+        licence: SPDX name.
         capabilities: free words that tools may look for, e.g. ``"continuous"``.
     """
 
@@ -166,14 +167,12 @@ class BackboneSpec(ComponentSpec):
 class DatasetSpec(ComponentSpec):
     """Images to train on and to test on.
 
-    ``revision(parameters)`` identifies the content (a pinned version, or a checksum of what is on disk) without torch. It raises
-    :class:`~vqbench.errors.UnavailableError` where the data is not here.
-
     Attributes:
-        revision: see above.
+        revision: ``revision(parameters)`` identifies the content (a pinned version, or a checksum of what is on disk) without
+            torch; raises :class:`~vqbench.errors.UnavailableError` where the data is not here.
         image_sizes: those it has, as a tuple or a range; None means any.
         assets: a lazy target ``"package.module:function"`` for data that can be fetched: ``function(parameters)`` returns the
-            :class:`vqbench.assets.Asset` s that ``vqbench data fetch NAME`` gets. None: nothing is fetched.
+            assets (:class:`vqbench.assets.Asset`) that ``vqbench data fetch NAME`` gets. None: nothing is fetched.
         fetch: the same for data that is not known by hash beforehand: ``function(parameters, report)`` gets it, tells
             ``report(text)`` how it goes, and returns the folder.
     """

@@ -103,6 +103,7 @@ class Package:
 
 
 Part: TypeAlias = Download | Package
+"""A verified file that assets are made of."""
 
 
 @dataclass(frozen=True, kw_only=True)

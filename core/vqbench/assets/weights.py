@@ -159,7 +159,7 @@ LPIPS_VGG = _lpips(
 )
 
 WEIGHTS: Mapping[str, Asset] = {asset.name: asset for asset in (INCEPTION, LPIPS_ALEX, LPIPS_VGG)}
-"""By name."""
+"""All pretrained networks that ``vqbench weights`` knows, by name."""
 
 
 def weights_asset(name: str) -> Asset:

@@ -21,7 +21,7 @@ Computed = TypeVar("Computed")
 class _Sharing:
     """Keeps what one metric computed for the others."""
 
-    _shared: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
+    _shared: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def once(self, key: Hashable, compute: Callable[[], Computed]) -> Computed:
         """What ``compute`` gives, computed by the first metric that asks this object for ``key`` and shared by all others."""

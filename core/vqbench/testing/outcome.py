@@ -28,7 +28,8 @@ class Outcome:
     """What became of one check of one component.
 
     Attributes:
-        subject: the component with its parameters, as text.  check: see there.
+        subject: the component with its parameters, as text.
+        check: what was checked.
         status: ``"passed unexpectedly"`` is a failure too: the expectation is out of date.
         message: why it failed or does not apply, or the reason of the expectation; empty where it passed.
         traceback: of a check that failed with another exception than its own.

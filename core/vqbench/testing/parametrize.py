@@ -70,7 +70,8 @@ class Contract:
             parameters = {"levels": 5}
 
     Attributes:
-        component: its name.  parameters: those that should differ from their defaults.
+        component: its name.
+        parameters: those that should differ from their defaults.
         expected_failures: names of checks that it is known to fail, with the reason.
     """
 
