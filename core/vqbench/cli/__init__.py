@@ -37,6 +37,7 @@ COMMANDS = {
     "leaderboard": _Lazy("vqbench.cli.leaderboard:leaderboard", "Rank the records of a results folder."),
     "compare": _Lazy("vqbench.cli.compare:compare", "Compare two result sets: a gate for continuous integration."),
     "check": _Lazy("vqbench.cli.check:check", "Check that a plugin's components do what they should."),
+    "new-plugin": _Lazy("vqbench.cli.new_plugin:new_plugin", "Write a plugin project to start from."),
     "results": _Lazy("vqbench.cli.results:results", "Import benchmarks into a results folder."),
 }
 
