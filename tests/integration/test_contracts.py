@@ -82,6 +82,10 @@ def test_the_version_is_said_once_and_alike():
 def test_public_modules_name_what_they_export():
     for path in SOURCES:
         text = path.read_text()
-        if path.name == "__main__.py" or "templates" in path.parts or not re.search(r"^(def|class) [a-zA-Z]", text, re.MULTILINE):
+        if (
+            path.name == "__main__.py"
+            or "templates" in path.parts
+            or not re.search(r"^(def|class) [a-zA-Z]", text, re.MULTILINE)
+        ):
             continue
         assert "__all__" in text, path.relative_to(ROOT)
