@@ -36,7 +36,7 @@ def test_a_full_id_and_an_unshared_short_name_mean_the_component():
     assert catalog.get("quantizer", "mine/rounding") is entry
     assert catalog.short_name(entry) == "rounding"
     assert entry.id == "mine/rounding"
-    assert catalog.notes == ()
+    assert catalog.name_notes == ()
 
 
 @pytest.mark.parametrize("builtin_last", [False, True])
@@ -46,7 +46,7 @@ def test_a_builtin_component_keeps_its_short_name_in_any_order(builtin_last):
     assert catalog.get("quantizer", "fsq") is ours
     assert catalog.get("quantizer", "aaa/fsq") is theirs
     assert (catalog.short_name(ours), catalog.short_name(theirs)) == ("fsq", "aaa/fsq")
-    assert catalog.notes == ("quantizer 'fsq' is the built-in one; that of another plugin is called aaa/fsq",)
+    assert catalog.name_notes == ("quantizer 'fsq' is the built-in one; that of another plugin is called aaa/fsq",)
 
 
 def test_a_short_name_of_two_third_parties_means_neither():
@@ -88,6 +88,14 @@ def test_an_unknown_name_gets_the_closest_and_a_question():
         catalog.get("quantizer", "fsx")
     with pytest.raises(UnknownComponentError, match="Did you mean 'fsq'"):
         catalog.get("quantizer", "FSQ")
+
+
+def test_a_component_of_a_plugin_that_is_not_installed_says_so_before_it_guesses():
+    catalog = Catalog([quantizer("vqbench", "fsq", builtin=True)])
+    with pytest.raises(
+        UnknownComponentError, match=r"no quantizer 'vqbnch/fsq'\. No plugin 'vqbnch' is installed: .*Did you mean"
+    ):
+        catalog.get("quantizer", "vqbnch/fsq")
 
 
 def test_an_unknown_name_that_is_another_kinds_says_so():

@@ -1,6 +1,7 @@
 """Planning with the built-in components, through our own entry point."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -16,6 +17,7 @@ from vqbench.errors import (
 )
 from vqbench.plan import PlanFilter, build_plan
 from vqbench.plan.suite import parse_suite
+from vqbench.run.skeleton import component_record
 
 CATALOG = Catalog.load(CatalogOptions(autoload=False))
 
@@ -226,3 +228,17 @@ def test_where_an_image_folder_lies_is_no_part_of_its_identity(tmp_path):
     assert here.id == there.id
     assert here.unit.dataset.parameters["root"] != there.unit.dataset.parameters["root"]
     assert str(tmp_path) not in str(here.unit.identity) + str(here.protocol)
+
+
+def test_what_a_third_partys_component_was_installed_from_is_recorded_and_no_part_of_its_identity():
+    built_in = CATALOG.get("quantizer", "fsq")
+
+    def cell(version):
+        theirs = replace(built_in, plugin="theirs", distribution="a-dist", distribution_version=version, builtin=False)
+        catalog = Catalog([*CATALOG.entries(), theirs])
+        return build_plan(suite(quantizers=[FSQ | {"name": "theirs/fsq"}]), catalog, source="test.toml").cells[0]
+
+    old, new = cell("1.0"), cell("1.1")
+    assert old.id == new.id
+    records = [component_record(each.quantizer, each.label) for each in (old, new, plan().cells[0])]
+    assert [record.distribution for record in records] == ["a-dist 1.0", "a-dist 1.1", None]

@@ -27,7 +27,7 @@ class Catalog:
     Attributes:
         options: what it was loaded with; :meth:`load` of them gives an equal catalog in another process.
         plugins: plugins that loaded, in loading order.  failures: those that did not.  disabled: those switched off.
-        notes: what a user should know, e.g. two plugins that use one short name.
+        notes: what a user should know of how loading went.  name_notes: short names that more than one plugin uses.
     """
 
     def __init__(
@@ -45,7 +45,8 @@ class Catalog:
         self.plugins = tuple(plugins)
         self.failures = tuple(failures)
         self.disabled = tuple(disabled)
-        self.notes = (*notes, *self._names.notes())
+        self.notes = tuple(notes)
+        self.name_notes = tuple(self._names.notes())
 
     @classmethod
     def load(cls, options: CatalogOptions | None = None) -> Catalog:

@@ -42,6 +42,8 @@ def explain_unknown(
         hints.append(f"There is a {' and a '.join(elsewhere)} of that name.")
     elif loaded:
         hints.append(f"Plugin {plugin!r} is installed and has no such {thing}.")
+    elif plugin:
+        hints.insert(0, f"No plugin {plugin!r} is installed: install its distribution, or give its file with --plugin.")
     else:
         hints.append("Is the plugin installed?")
     if failures:

@@ -37,7 +37,7 @@ def plugins(show_traceback: bool, as_json: bool, catalog_options: CatalogOptions
                 "loaded": [asdict(p) for p in catalog.plugins],
                 "failed": [asdict(f) for f in catalog.failures],
                 "disabled": [asdict(d) for d in catalog.disabled],
-                "notes": list(catalog.notes),
+                "notes": [*catalog.notes, *catalog.name_notes],
             }
         )
         return
@@ -48,7 +48,7 @@ def plugins(show_traceback: bool, as_json: bool, catalog_options: CatalogOptions
     click.echo(table(("plugin", "from", "components", "status"), rows) if rows else "(no plugins)")
     for failure in catalog.failures:
         click.echo("\n" + _explain(failure, show_traceback))
-    for note in catalog.notes:
+    for note in (*catalog.notes, *catalog.name_notes):
         click.echo("\n" + printable(f"note: {note}"))
 
 

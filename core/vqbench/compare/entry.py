@@ -63,7 +63,7 @@ def entry_of_cell(record: CellRecord) -> Entry:
         labels=tuple(part.label for part in parts.values()),
         called={key: _names(part) for key, part in parts.items()},
         seed=record.seed,
-        identity={key: part.model_dump(exclude={"label"}) for key, part in parts.items()}
+        identity={key: part.model_dump(exclude={"label", "distribution"}) for key, part in parts.items()}
         | {"revision": record.revision, "image_size": record.image_size, "recipe": record.recipe}
         | {"protocol": record.protocol_details},
         protocol=record.protocol,

@@ -178,7 +178,15 @@ def _resolve(entries: Sequence[AnyEntry], kind: str, key: str, catalog: Catalog,
 def _component(entry: Entry, parameters: Mapping[str, Any]) -> Component:
     local = tuple(parameter.name for parameter in entry.spec.parameters if parameter.local)
     weights = entry.spec.weights if isinstance(entry.spec, MetricSpec) else ()
-    return Component(id=entry.id, version=entry.spec.version, parameters=dict(parameters), local=local, weights=weights)
+    third_party = entry.distribution is not None and not entry.builtin
+    return Component(
+        id=entry.id,
+        version=entry.spec.version,
+        parameters=dict(parameters),
+        local=local,
+        weights=weights,
+        distribution=f"{entry.distribution} {entry.distribution_version}" if third_party else None,
+    )
 
 
 def _at(where: str, error: VQBenchError) -> VQBenchError:

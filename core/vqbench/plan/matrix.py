@@ -22,7 +22,8 @@ PROTOCOL_VERSION = 1
 class Component:
     """A component with its complete parameters: full id, the author's version, name → JSON value.
 
-    ``local`` names the parameters that only say where something lies on this machine; ``weights`` are those a metric needs.
+    ``local`` names the parameters that only say where something lies on this machine; ``weights`` are those a metric needs;
+    ``distribution`` is what a third party's was installed from, with its version, else None.
     """
 
     id: str
@@ -30,10 +31,11 @@ class Component:
     parameters: Mapping[str, Any]
     local: tuple[str, ...] = ()
     weights: tuple[str, ...] = ()
+    distribution: str | None = None
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What ids are made of, and what records keep."""
+        """What ids are made of."""
         parameters = {name: value for name, value in self.parameters.items() if name not in self.local}
         return {"id": self.id, "version": self.version, "parameters": parameters}
 

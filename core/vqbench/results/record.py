@@ -35,12 +35,16 @@ class Strict(BaseModel):
 
 
 class ComponentRecord(Strict):
-    """A component as it took part: full id, its author's version, complete parameters, what the suite called it."""
+    """A component as it took part: full id, its author's version, complete parameters, what the suite called it.
+
+    ``distribution`` is what a third party's was installed from, with its version; null for others, and in early records.
+    """
 
     id: str = Field(max_length=200)
     version: int
     parameters: dict[str, Any]
     label: str = Field(max_length=200)
+    distribution: str | None = Field(None, max_length=200)
 
 
 class LevelRecord(Strict):

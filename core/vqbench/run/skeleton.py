@@ -17,7 +17,11 @@ __all__ = ["component_record", "failure_record", "record_identity"]
 
 def component_record(component: Component, label: str) -> ComponentRecord:
     """A component as a record keeps it; ``label`` is what the suite calls it."""
-    return ComponentRecord(**component.identity, label=clip(label, 200))
+    return ComponentRecord(
+        **component.identity,
+        label=clip(label, 200),
+        distribution=component.distribution and clip(component.distribution, 200),
+    )
 
 
 def record_identity(cell: Cell, *, suite: str) -> dict[str, Any]:
