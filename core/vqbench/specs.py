@@ -137,6 +137,8 @@ class QuantizerSpec(ComponentSpec):
     """A vector quantizer.
 
     Attributes:
+        capabilities: two of them the conformance kit minds: ``"positional"``: the codes of a latent depend on where it lies
+            (say by noise of its own at each position); ``"spatial"``: the codes of a position depend on other positions.
         levels: its levels for given (complete, validated) parameters, coarse to fine; raises
             :class:`~vqbench.errors.ParameterError` for parameters that do not go together.
         trains_as: what is trained in its place; None, or a function that returns None, means itself.

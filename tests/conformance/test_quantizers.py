@@ -1,14 +1,16 @@
-"""What every registered quantizer must do, on its own and on both backbones. Third-party plugins that are installed are held to
-it as well."""
+"""What every registered quantizer must do: the conformance kit, and on both backbones what costs more. Third-party plugins that
+are installed are held to it as well."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from vqbench.catalog import Catalog, CatalogOptions, resolve_parameters
+from vqbench.catalog import Catalog, CatalogOptions
 from vqbench.plan import PlanFilter, build_plan
 from vqbench.plan.suite import parse_suite
+from vqbench.testing import Subject, parametrize_with_checks, subject
+from vqbench.testing.quantizer.built import builds_as_announced
 from vqbench.worker.build import build_dataset, build_tokenizer, convert
 from vqbench.worker.checkpoint import load_trained
 from vqbench.worker.evaluate import Batches
@@ -49,6 +51,8 @@ VARIANTS["hq_vae-progressive"] = ("vqbench/hq_vae", {"progressive": "sum"})
 METHODS = {e.id: (e.id, {}) for e in CATALOG.entries("quantizer")} | VARIANTS
 BACKBONES = ["unet", "vit"]
 
+SUBJECTS = [subject(name, CATALOG, **(SMALL.get(name, {}) | parameters)) for name, parameters in METHODS.values()]
+
 every_method = pytest.mark.parametrize("method", METHODS)
 every_backbone = pytest.mark.parametrize("backbone", BACKBONES)
 
@@ -85,16 +89,9 @@ def images(seed=0):
     return torch.rand(3, 3, IMAGE_SIZE, IMAGE_SIZE, generator=torch.Generator().manual_seed(seed))
 
 
-@every_method
-def test_the_evaluated_value_is_what_its_codes_decode_to_bit_for_bit(method):
-    tokenizer = tokenizer_of(method).eval()
-    if is_continuous(tokenizer):
-        pytest.skip("a continuous latent has no codes")
-    with torch.no_grad():
-        for latents, quantizer in zip(tokenizer.latents(images()), tokenizer.quantizers, strict=True):
-            for scale in (0.01, 1.0, 100.0):
-                quantized = quantizer(latents * scale)
-                assert torch.equal(quantized.value, quantizer.decode(quantized.codes))
+@parametrize_with_checks(SUBJECTS)
+def test_conformance(check):
+    check()
 
 
 @every_method
@@ -125,28 +122,6 @@ def test_with_the_codes_fixed_the_input_changes_nothing(method, backbone):
 
 
 @every_method
-def test_codes_lie_in_their_codebooks_and_have_the_planned_shape(method):
-    cell = cell_of(method)
-    for codes, level in zip(tokenizer_of(method).eval().encode(images()), cell.levels, strict=True):
-        assert codes.dtype == torch.int64
-        assert codes.shape == (3, len(level.rate.codebook_sizes), level.rate.height, level.rate.width)
-        for slot, size in enumerate(level.rate.codebook_sizes):
-            assert 0 <= codes[:, slot].min() <= codes[:, slot].max() < size
-
-
-@every_method
-def test_evaluation_is_deterministic_leaves_no_losses_and_changes_no_state(method):
-    tokenizer = tokenizer_of(method).eval()
-    before = {name: value.clone() for name, value in tokenizer.state_dict().items()}
-    with torch.no_grad():
-        first, second = tokenizer(images()), tokenizer(images())
-    assert torch.equal(first.reconstructions, second.reconstructions)
-    assert all(not quantized.losses for quantized in first.quantized)
-    for name, value in tokenizer.state_dict().items():
-        assert torch.equal(value, before[name]), name
-
-
-@every_method
 @every_backbone
 def test_training_reaches_every_parameter_with_a_finite_gradient(method, backbone):
     cell = cell_of(method, backbone)
@@ -164,36 +139,6 @@ def test_training_reaches_every_parameter_with_a_finite_gradient(method, backbon
     for name, parameter in tokenizer.named_parameters():
         assert parameter.grad is not None, name
         assert torch.isfinite(parameter.grad).all(), name
-
-
-@every_method
-def test_values_do_not_depend_on_the_rest_of_the_batch_in_evaluation(method):
-    tokenizer = tokenizer_of(method).eval()
-    if is_continuous(tokenizer):
-        pytest.skip("a continuous latent has no codes")
-    with torch.no_grad():
-        latents = tokenizer.latents(images())[0]
-        quantizer = tokenizer.quantizers[0]
-        together = quantizer(latents).codes
-        alone = torch.cat([quantizer(latents[i : i + 1]).codes for i in range(len(latents))])
-    assert torch.equal(together, alone)
-
-
-@every_method
-def test_the_state_survives_a_state_dict(method):
-    cell = cell_of(method)
-    trained = build_tokenizer(cell.unit, CATALOG).train()
-    for seed in range(2):
-        trained(images(seed))  # moves whatever adapts in training
-    fresh = build_tokenizer(cell.unit, CATALOG)
-    fresh.load_state_dict(trained.state_dict())
-    torch.manual_seed(5)
-    expected = trained(images(9))
-    torch.manual_seed(5)
-    got = fresh(images(9))
-    assert torch.equal(got.reconstructions, expected.reconstructions)
-    for name, value in trained.state_dict().items():
-        assert torch.equal(value, fresh.state_dict()[name]), name
 
 
 # every method on both backbones, its variants on one
@@ -227,12 +172,6 @@ def test_it_overfits_a_single_batch(method, backbone, tmp_path):
     assert after > constant + 3
 
 
-def test_every_registered_quantizer_builds_with_its_defaults():
-    for entry in CATALOG.entries("quantizer"):
-        parameters = resolve_parameters(entry.spec)
-        for level in entry.spec.levels(parameters):
-            cls = CATALOG.load_target(entry if level.target is None else level.target)
-            quantizer = cls(**level.arguments)
-            assert quantizer.latent_channels == level.latent_channels
-            assert quantizer.code_channels == level.code_channels
-            assert quantizer.codebook_sizes == level.codebook_sizes
+@pytest.mark.parametrize("entry", CATALOG.entries("quantizer"), ids=lambda entry: entry.id)
+def test_every_registered_quantizer_builds_with_its_defaults(entry):
+    builds_as_announced(Subject(entry=entry, catalog=CATALOG))

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from allocations import Allocations
 from torch import Tensor
 
 from vqbench.ops.fused import available, error_bound, two_smallest, why_unavailable
+from vqbench.testing.allocations import Allocations
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 DEVICE = torch.device("cuda" if torch.cuda.is_available() and not INTERPRETED else "cpu")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from allocations import Allocations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -13,6 +12,7 @@ from vqbench.errors import ParameterError, TensorError
 from vqbench.ops import affine, cpu, nearest_codeword, nearest_gaussian, tiled
 from vqbench.ops.affine import AffineSearch
 from vqbench.ops.precision import true_float32
+from vqbench.testing.allocations import Allocations
 
 
 def euclidean(vectors: Tensor, codebook: Tensor) -> Tensor:

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import torch
-from allocations import Allocations
 from torch import Tensor
 
 from vqbench.errors import TensorError
 from vqbench.ops import nearest_codeword, nearest_gaussian, nearest_residual, search
+from vqbench.testing.allocations import Allocations
 
 SEARCHES: dict[str, Callable[..., Any]] = {
     "euclidean": nearest_codeword,

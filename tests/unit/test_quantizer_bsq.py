@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from allocations import Allocations
 from torch import Tensor
 
 from vqbench.interfaces import StepClock
+from vqbench.testing.allocations import Allocations
 from vqbench_plugins.quantizers.bsq import BSQ
 from vqbench_plugins.quantizers.entropy import CodeEntropy
 

@@ -293,7 +293,7 @@ TOKENBRIDGE = QuantizerSpec(
     },
     paper="TokenBridge, arXiv 2503.16430; its use beside Gaussian quantization: arXiv 2512.06609",
     licence="Apache-2.0",
-    capabilities=frozenset({"post-training"}),
+    capabilities=frozenset({"post-training", "positional"}),  # a sample has its noise by position
     levels=_tokenbridge_levels,
     trains_as=_tokenbridge_trains_as,
 )

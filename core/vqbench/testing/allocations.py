@@ -9,8 +9,10 @@ from torch import Tensor, UntypedStorage
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+__all__ = ["Allocations"]
 
-class Allocations(TorchDispatchMode):
+
+class Allocations(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Bytes of the tensors that operations return, inside autograd functions and the backward pass as well.
 
     What an operation takes and gives back before it returns is not seen.
@@ -20,7 +22,7 @@ class Allocations(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.largest = self.live = self.peak = self.total = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -1,0 +1,112 @@
+"""Checks of evaluation: it is a function of the latents and the state, and leaves no trace."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+from vqbench.testing.check import Check, check, expect
+from vqbench.testing.quantizer.codes import expect_same_codes
+from vqbench.testing.quantizer.parts import evaluated, latents_of, many_latents
+from vqbench.testing.subject import Subject
+
+__all__ = ["EVALUATION_CHECKS"]
+
+
+@check(
+    protects="An image that gets other codes in a second evaluation has no reconstruction that a record could speak of.",
+    fix="Draw nothing in evaluation. Where the method needs noise there, take it from a generator of its own with a fixed seed.",
+)
+@torch.no_grad()
+def eval_is_deterministic(subject: Subject) -> None:
+    for quantizer in evaluated(subject):
+        latents = many_latents(quantizer, positions=1024)
+        first = quantizer(latents)
+        for seed in (None, 1, 2):
+            if seed is not None:
+                torch.manual_seed(seed), random.seed(seed), np.random.seed(seed)
+            again = quantizer(latents)
+            same = torch.equal(again.codes, first.codes) and torch.equal(again.value, first.value)
+            expect(
+                same,
+                "the same latents evaluate otherwise",
+                got="a second time" if seed is None else "under another seed",
+            )
+        with _threads(2 if torch.get_num_threads() == 1 else 1):
+            expect_same_codes(
+                quantizer, latents, quantizer(latents).codes, first.codes, "with another number of threads"
+            )
+
+
+@check(
+    protects="Evaluation between two training steps must not shift what the next steps draw.",
+    fix="Draw nothing from torch's, numpy's or Python's global generators in evaluation, and set no global seed.",
+)
+@torch.no_grad()
+def eval_uses_no_global_randomness(subject: Subject) -> None:
+    for quantizer in evaluated(subject):
+        for latents in latents_of(quantizer):
+            before = _generators()
+            quantized = quantizer(latents)
+            if quantizer.codebook_sizes:
+                quantizer.decode(quantized.codes)
+            moved = [name for name, state in _generators().items() if state != before[name]]
+            expect(not moved, "evaluation moves global generators", got=", ".join(moved), expected="none")
+
+
+@check(
+    protects="Evaluation must not train: what adapts to test images reports numbers that nobody else can get.",
+    fix="Update buffers only where self.training, and return losses, statistics of training and prefixes only there.",
+)
+def eval_changes_no_state_and_leaves_no_losses(subject: Subject) -> None:
+    for quantizer in evaluated(subject):
+        before = {name: value.clone() for name, value in quantizer.state_dict().items()}
+        for latents in latents_of(quantizer, scale=2.0):
+            quantized = quantizer(latents)
+            expect(not quantized.losses, "evaluation leaves losses", got=", ".join(quantized.losses), expected="none")
+            expect(not quantized.prefixes, "evaluation leaves prefixes", got=len(quantized.prefixes), expected="none")
+            if quantizer.codebook_sizes:
+                quantizer.decode(quantized.codes)
+        after = quantizer.state_dict()
+        changed = [name for name in before if not _equal(before[name], after.get(name))]
+        expect(
+            not changed and before.keys() == after.keys(),
+            "evaluation changes the state",
+            got=", ".join(changed) or "new names",
+        )
+        expect(not quantizer.training, "evaluation switches to training mode")
+
+
+def _equal(left: torch.Tensor, right: torch.Tensor | None) -> bool:
+    """Bit for bit, so that NaN is equal to itself."""
+    return right is not None and left.shape == right.shape and bool((left == right).logical_or(left != left).all())
+
+
+def _generators() -> dict[str, Any]:
+    return {
+        "torch": torch.get_rng_state().tolist(),
+        "numpy": str(np.random.get_state()),
+        "python": random.getstate(),
+    }
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+EVALUATION_CHECKS: tuple[Check, ...] = (
+    eval_is_deterministic,
+    eval_uses_no_global_randomness,
+    eval_changes_no_state_and_leaves_no_losses,
+)
