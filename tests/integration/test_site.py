@@ -6,6 +6,7 @@ import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from markdown_it import MarkdownIt
@@ -111,3 +112,11 @@ def structure(html):
 def test_the_pages_load_nothing_from_elsewhere(site):
     for page in site.rglob("*.html"):
         assert not re.search(r'<(script|link|img|iframe)[^>]*(src|href)="(https?:)?//', page.read_text()), page
+
+
+def test_every_link_leads_to_a_file_of_the_site(site):
+    for page in site.rglob("index.html"):
+        for link in re.findall(r'<(?:a|img)[^>]* (?:href|src)="([^"#?]+)', page.read_text()):
+            if not re.match(r"[a-z]+:", link):
+                target = page.parent / unquote(link)
+                assert (target / "index.html" if target.is_dir() else target).is_file(), f"{page}: {link}"
