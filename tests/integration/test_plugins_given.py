@@ -132,4 +132,5 @@ def test_a_function_of_a_component_that_raises_does_not_break_show(vqbench, writ
     write(source=source)
     done = vqbench("show", "given", "--plugin", "given_plugin.py")
     assert done.returncode == 0
-    assert "Levels with default parameters: ZeroDivisionError" in done.stdout
+    told = "quantizer 'given_plugin/given' failed in levels: ZeroDivisionError: division by zero"
+    assert f"Levels with default parameters: {told}" in done.stdout

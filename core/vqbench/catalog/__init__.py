@@ -1,5 +1,6 @@
 """The catalog: which plugins and components there are, and how their names and parameters resolve."""
 
+from vqbench.catalog.answers import assets_of, check_levels, fetch_dataset, levels_of, revision_of, training_of
 from vqbench.catalog.catalog import Catalog
 from vqbench.catalog.naming import KINDS, Entry, PublishedEntry, SuiteEntry
 from vqbench.catalog.options import CatalogOptions
@@ -17,7 +18,13 @@ __all__ = [
     "PluginFailure",
     "PublishedEntry",
     "SuiteEntry",
+    "assets_of",
+    "check_levels",
+    "fetch_dataset",
+    "levels_of",
     "load_target",
     "missing_requirements",
     "resolve_parameters",
+    "revision_of",
+    "training_of",
 ]

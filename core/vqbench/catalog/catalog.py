@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Iterable
 
-import pluggy
-
-from vqbench import hookspecs
 from vqbench.catalog import targets
 from vqbench.catalog.discovery import discover
-from vqbench.catalog.loading import load_plugin
+from vqbench.catalog.loading import load_plugin, plugin_manager
 from vqbench.catalog.naming import KINDS, AnyEntry, Entry, Names, PublishedEntry, SuiteEntry
 from vqbench.catalog.options import CatalogOptions
 from vqbench.catalog.outcome import DisabledPlugin, LoadedPlugin, PluginFailure
@@ -27,7 +26,8 @@ class Catalog:
     Attributes:
         options: what it was loaded with; :meth:`load` of them gives an equal catalog in another process.
         plugins: plugins that loaded, in loading order.  failures: those that did not.  disabled: those switched off.
-        notes: what a user should know of how loading went.  name_notes: short names that more than one plugin uses.
+        notes: what a user should know of how loading went, e.g. that a plugin is slow.  name_notes: short names that more than
+            one plugin uses.
     """
 
     def __init__(
@@ -57,8 +57,7 @@ class Catalog:
         """
         options = options or CatalogOptions()
         found = discover(options)
-        manager = pluggy.PluginManager(hookspecs.PROJECT)
-        manager.add_hookspecs(hookspecs)
+        manager = plugin_manager()
         entries: list[AnyEntry] = []
         plugins: list[LoadedPlugin] = []
         failures: list[PluginFailure] = []
@@ -71,6 +70,7 @@ class Catalog:
         for failure in found.failures:
             keep(failure)
         for candidate in found.candidates:
+            had_torch, began = "torch" in sys.modules, time.perf_counter()
             outcome = load_plugin(candidate, manager)
             if isinstance(outcome, PluginFailure):
                 keep(outcome)
@@ -83,6 +83,8 @@ class Catalog:
                     version=candidate.version,
                     origin=candidate.origin,
                     components=len(outcome),
+                    seconds=time.perf_counter() - began,
+                    imported_torch="torch" in sys.modules and not had_torch,
                     builtin=candidate.builtin,
                 )
             )
@@ -92,7 +94,7 @@ class Catalog:
             plugins=plugins,
             failures=failures,
             disabled=found.disabled,
-            notes=found.notes,
+            notes=[*found.notes, *(note for plugin in plugins if (note := plugin.slowness))],
         )
 
     def get(self, kind: str, name: str) -> Entry:

@@ -22,7 +22,7 @@ from vqbench.specs import (
     SuiteSpec,
 )
 
-__all__ = ["HOOKS", "TARGET", "check_component"]
+__all__ = ["HOOKS", "TARGET", "check_component", "is_int"]
 
 HOOKS: dict[str, type[ComponentSpec] | type[SuiteSpec] | type[PublishedSpec]] = {
     "vqbench_quantizers": QuantizerSpec,
@@ -62,7 +62,7 @@ def check_component(spec: AnySpec) -> None:
         return
     if not isinstance(spec.target, str) or not TARGET.fullmatch(spec.target):
         raise _bad(owner, "target", spec.target, "'package.module:Class'")
-    if not _is_int(spec.version) or spec.version < 1:
+    if not is_int(spec.version) or spec.version < 1:
         raise _bad(owner, "version", spec.version, "an integer of at least 1")
     for field in ("paper", "licence"):
         if getattr(spec, field) is not None:
@@ -92,7 +92,7 @@ def _check_kind(owner: str, spec: ComponentSpec) -> None:
             if (value := getattr(spec, field)) is not None and not (isinstance(value, str) and TARGET.fullmatch(value)):
                 raise _bad(owner, field, value, "'package.module:function'")
         sizes = spec.image_sizes
-        known = isinstance(sizes, range) or (isinstance(sizes, tuple) and all(map(_is_int, sizes)))
+        known = isinstance(sizes, range) or (isinstance(sizes, tuple) and all(map(is_int, sizes)))
         if sizes is not None and not (known and 0 < len(sizes) <= MAX_IMAGE_SIZES):
             raise _bad(owner, "image_sizes", sizes, f"a tuple or range of at most {MAX_IMAGE_SIZES} integers")
     if isinstance(spec, MetricSpec):
@@ -115,6 +115,12 @@ def _check_parameters(owner: str, spec: ComponentSpec) -> None:
         if parameter.type not in TYPES:
             raise _bad(owner, f"type of {parameter.name}", parameter.type, "one of " + ", ".join(TYPES))
         _text(owner, f"summary of {parameter.name}", parameter.summary)
+        for bound in ("minimum", "maximum"):
+            value = getattr(parameter, bound)
+            if value is not None and not (is_int(value) or isinstance(value, float)):
+                raise _bad(owner, f"{bound} of {parameter.name}", value, "a number or None")
+        if parameter.choices is not None:
+            _tuple(owner, f"choices of {parameter.name}", parameter.choices, object)
     if not isinstance(spec.presets, Mapping):
         raise _bad(owner, "presets", spec.presets, "a mapping of names to parameters")
     for preset, values in spec.presets.items():
@@ -139,7 +145,8 @@ def _tuple(owner: str, field: str, value: object, kind: type) -> None:
         raise _bad(owner, field, value, f"a tuple of {kind.__name__}")
 
 
-def _is_int(value: object) -> bool:
+def is_int(value: object) -> bool:
+    """Whether a value is an integer; True is none."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 

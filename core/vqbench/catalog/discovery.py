@@ -13,9 +13,10 @@ from pathlib import Path
 from types import ModuleType
 
 from vqbench.catalog.options import CatalogOptions, is_file
-from vqbench.catalog.outcome import DisabledPlugin, PluginFailure, describe
+from vqbench.catalog.outcome import DisabledPlugin, PluginFailure
 from vqbench.errors import PluginError
 from vqbench.hookspecs import PROJECT
+from vqbench.plugin_code import describe
 
 __all__ = ["Candidate", "Discovery", "discover"]
 

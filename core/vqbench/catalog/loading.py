@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import sys
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import islice
 from types import ModuleType
 
 import pluggy
 
+from vqbench import hookspecs
 from vqbench.catalog.contract import HOOKS, check_component
 from vqbench.catalog.discovery import Candidate
+from vqbench.catalog.guard import patience, printing_to_stderr, stopped_after
 from vqbench.catalog.naming import AnyEntry, Entry, PublishedEntry, SuiteEntry
-from vqbench.catalog.outcome import PluginFailure, Stage, describe, plugin_traceback
+from vqbench.catalog.outcome import PluginFailure, Stage, plugin_traceback
 from vqbench.errors import PluginError, closest
 from vqbench.hookspecs import API_VERSION, PROJECT
+from vqbench.plugin_code import describe, within
 from vqbench.specs import AnySpec, PublishedSpec, SuiteSpec
 
-__all__ = ["load_plugin"]
+__all__ = ["load_plugin", "plugin_manager"]
 
 MAX_COMPONENTS = 10_000
 
@@ -36,14 +39,20 @@ class _Failed(Exception):
         self.traceback = plugin_traceback(error)
 
 
+def plugin_manager() -> pluggy.PluginManager:
+    """A manager that knows vqbench's hooks and no plugin."""
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(hookspecs)
+    return manager
+
+
 def load_plugin(candidate: Candidate, manager: pluggy.PluginManager) -> list[AnyEntry] | PluginFailure:
     """Load a plugin into the manager and return what it announces, or why it cannot be loaded.
 
     After a failure nothing of it is left in the manager.
     """
     try:
-        # what a plugin prints must not end up in our own output, which may be JSON
-        with contextlib.redirect_stdout(sys.stderr):
+        with printing_to_stderr():
             return _load(candidate, manager)
     except _Failed as failed:
         if manager.has_plugin(candidate.name):
@@ -60,27 +69,29 @@ def load_plugin(candidate: Candidate, manager: pluggy.PluginManager) -> list[Any
 
 
 @contextlib.contextmanager
-def _stage(stage: Stage) -> Iterator[None]:
+def _stage(candidate: Candidate, seconds: float | None, stage: Stage) -> Iterator[None]:
     try:
-        yield
-    except KeyboardInterrupt:
-        raise
+        with within(f"plugin {candidate.name!r}: {stage}"), stopped_after(seconds):
+            yield
     except BaseException as error:  # SystemExit, too: a plugin that exits must not take the command along
+        if type(error) is KeyboardInterrupt:  # a subclass of it is the plugin's own
+            raise
         raise _Failed(stage, error) from error
 
 
 def _load(candidate: Candidate, manager: pluggy.PluginManager) -> list[AnyEntry]:
-    with _stage("import"):
+    stage = partial(_stage, candidate, patience())
+    with stage("import"):
         plugin, module = candidate.load()
-    with _stage("api"):
+    with stage("api"):
         _check_api(plugin, module)
-    with _stage("register"):
+    with stage("register"):
         _register(candidate.name, plugin, manager)
     entries: list[AnyEntry] = []
     for hook in HOOKS:
-        with _stage("hook"):
+        with stage("hook"):
             specs = _call(hook, plugin, manager)
-        with _stage("component"):
+        with stage("component"):
             for spec in specs:
                 check_component(spec)
             _check_distinct(specs)

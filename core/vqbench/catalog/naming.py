@@ -40,6 +40,11 @@ class _Registered:
         return f"{self.plugin}/{self.name}"
 
     @property
+    def owner(self) -> str:
+        """Kind and full id, for messages: the id names the plugin."""
+        return f"{self.kind} {self.id!r}"
+
+    @property
     def source(self) -> str:
         """The plugin, with the distribution and version it comes from."""
         if self.distribution is None:

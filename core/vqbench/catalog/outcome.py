@@ -12,14 +12,16 @@ import pluggy
 
 from vqbench.errors import PluginError
 
-__all__ = ["DisabledPlugin", "LoadedPlugin", "PluginFailure", "Stage", "describe", "plugin_traceback"]
+__all__ = ["DisabledPlugin", "LoadedPlugin", "PluginFailure", "Stage", "plugin_traceback"]
 
 Stage: TypeAlias = Literal["name", "import", "api", "register", "hook", "component"]
 """Where a plugin failed: its name is taken or invalid; its module did not import; it wants a newer vqbench; its hooks
-are not hooks; a hook raised or returned nonsense; a component it announced is malformed."""
+are not hooks; a hook raised or returned nonsense; a component it announced is malformed. At any of them it may have taken
+too long."""
 
-MAX_MESSAGE = 2_000
 MAX_TRACEBACK = 20_000
+SLOW_SECONDS = 1.0
+"""A plugin that takes longer is worth a note: `vqbench list` should answer in half a second."""
 MACHINERY = {Path(__file__).parent, *(Path(m.__file__).parent for m in (importlib, pluggy) if m.__file__)}
 
 
@@ -32,6 +34,8 @@ class LoadedPlugin:
         distribution: what it was installed from, with ``version``; None where it was not installed.
         origin: the module (``package.module``) or file.
         components: how many components it announced.
+        seconds: what loading it took.
+        imported_torch: whether torch was first imported by it.
         builtin: whether it is vqbench's own.
     """
 
@@ -40,7 +44,20 @@ class LoadedPlugin:
     version: str | None
     origin: str
     components: int
+    seconds: float = 0.0
+    imported_torch: bool = False
     builtin: bool = False
+
+    @property
+    def slowness(self) -> str | None:
+        """What to tell whoever waits for it at every command, and how its author can mend that; None if it loads fast."""
+        if self.builtin or self.seconds <= SLOW_SECONDS:
+            return None
+        cause = "it imports torch" if self.imported_torch else "its module is not light"
+        return (
+            f"plugin {self.name!r} took {self.seconds:.1f} s to load, as {cause}: "
+            "what is heavy belongs in the modules of its targets, which are imported where they run"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,19 +101,8 @@ class PluginFailure:
         return PluginError(message + (f"\n\n{self.traceback.rstrip()}" if self.traceback else ""))
 
 
-def describe(error: BaseException) -> str:
-    """The type and message of an exception, even of one that cannot print itself."""
-    try:
-        text = str(error)
-    except Exception:
-        text = "(its message cannot be printed)"
-    if isinstance(error, PluginError):
-        return text[:MAX_MESSAGE]
-    return f"{type(error).__name__}: {text}"[:MAX_MESSAGE] if text else type(error).__name__
-
-
 def plugin_traceback(error: BaseException) -> str:
-    """The traceback of an exception without the frames of the catalog, importlib and pluggy that lead to the plugin.
+    """The traceback of an exception without the frames of the catalog, importlib and pluggy around the plugin.
 
     Empty for an error that vqbench itself raised about the plugin.
     """
@@ -104,6 +110,8 @@ def plugin_traceback(error: BaseException) -> str:
     frames = list(details.stack)
     while frames and _is_machinery(frames[0].filename):
         frames.pop(0)
+    while frames and _is_machinery(frames[-1].filename):  # an import that failed, or the alarm that stopped it
+        frames.pop()
     if not frames and isinstance(error, PluginError):
         return ""
     details.stack = traceback.StackSummary.from_list(frames)

@@ -7,9 +7,11 @@ import importlib.util
 import sys
 
 from vqbench.catalog.contract import TARGET
+from vqbench.catalog.guard import printing_to_stderr
 from vqbench.catalog.naming import Entry
-from vqbench.catalog.outcome import describe, plugin_traceback
+from vqbench.catalog.outcome import plugin_traceback
 from vqbench.errors import PluginError, UnavailableError
+from vqbench.plugin_code import describe, within
 from vqbench.specs import AnySpec, ComponentSpec, Requirement
 
 __all__ = ["load_target", "missing_requirements"]
@@ -24,7 +26,7 @@ def load_target(target: Entry | str) -> object:
     """
     entry = target if isinstance(target, Entry) else None
     path = target.spec.target if isinstance(target, Entry) else target
-    owner = f"{entry.kind} {entry.id!r}" if entry else f"target {path!r}"
+    owner = entry.owner if entry else f"target {path!r}"
     if not isinstance(path, str) or not TARGET.fullmatch(path):
         raise PluginError(f"{owner} is malformed", got=repr(path), expected="package.module:Class")
     if entry and (missing := missing_requirements(entry.spec)):
@@ -34,12 +36,13 @@ def load_target(target: Entry | str) -> object:
         )
     name, _, attributes = path.partition(":")
     try:
-        found: object = importlib.import_module(name)
-        for attribute in attributes.split("."):
-            found = getattr(found, attribute)
-    except KeyboardInterrupt:
-        raise
+        with within(f"{owner}: import of {name}"), printing_to_stderr():
+            found: object = importlib.import_module(name)
+            for attribute in attributes.split("."):
+                found = getattr(found, attribute)
     except BaseException as error:  # SystemExit, too
+        if type(error) is KeyboardInterrupt:
+            raise
         raise PluginError(
             f"{owner} cannot be imported from {path}: {describe(error)}\n\n{plugin_traceback(error).rstrip()}"
         ) from error

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import click
 
 from vqbench.assets import Asset, is_offline
-from vqbench.catalog import Catalog, CatalogOptions, Entry, missing_requirements, resolve_parameters
+from vqbench.catalog import (
+    Catalog,
+    CatalogOptions,
+    Entry,
+    assets_of,
+    fetch_dataset,
+    missing_requirements,
+    resolve_parameters,
+    revision_of,
+)
 from vqbench.cli.assets import asset_state, assets_option, fetch_assets, fetch_options
 from vqbench.cli.options import catalog_options, json_option
 from vqbench.cli.output import echo_json, echo_notes, printable, table
@@ -68,7 +77,7 @@ def fetch(
             _fetch(catalog, entry, parameters, offline=offline or is_offline())
         elif spec.assets is None and names:
             click.echo(f"{catalog.short_name(entry)}: {_nothing(spec)}")
-        assets += _assets(catalog, entry, parameters)
+        assets += assets_of(entry, parameters)
     fetch_assets(assets, offline=offline, packages=packages)
     echo_notes(catalog)
 
@@ -131,14 +140,6 @@ def _given(entry: Entry, texts: Sequence[str]) -> dict[str, Any]:
     return values
 
 
-def _assets(catalog: Catalog, entry: Entry, parameters: Parameters) -> Sequence[Asset]:
-    spec = cast(DatasetSpec, entry.spec)
-    if spec.assets is None:
-        return ()
-    function = cast(Callable[[Parameters], Sequence[Asset]], catalog.load_target(spec.assets))
-    return function(parameters)
-
-
 def _fetch(catalog: Catalog, entry: Entry, parameters: Parameters, *, offline: bool) -> None:
     """Have a dataset get what no hash is known of."""
     spec, name = cast(DatasetSpec, entry.spec), catalog.short_name(entry)
@@ -146,9 +147,10 @@ def _fetch(catalog: Catalog, entry: Entry, parameters: Parameters, *, offline: b
         modules = ", ".join(requirement.module for requirement in missing)
         raise UnavailableError(f"{name!r} needs {modules}, which is not installed", hint=missing[0].install)
     if offline:
-        spec.revision(parameters)  # raises where it is not here
-    function = cast(Callable[[Parameters, Callable[[str], None]], Path], catalog.load_target(str(spec.fetch)))
-    folder = function(parameters, lambda text: print(printable(f"{name}: {text}"), file=sys.stderr, flush=True))
+        revision_of(entry, parameters)  # raises where it is not here
+    folder = fetch_dataset(
+        entry, parameters, lambda text: print(printable(f"{name}: {text}"), file=sys.stderr, flush=True)
+    )
     click.echo(printable(f"{name}: {folder}"))
 
 
@@ -156,14 +158,14 @@ def _states(catalog: Catalog, entry: Entry, parameters: Parameters) -> list[dict
     """A state for each asset of a dataset; one for a dataset that has none."""
     spec = cast(DatasetSpec, entry.spec)
     if spec.assets is not None:
-        return [asset_state(asset) for asset in _assets(catalog, entry, parameters)]
+        return [asset_state(asset) for asset in assets_of(entry, parameters)]
     name = catalog.short_name(entry)
     state = dict.fromkeys(("source", "path", "provider", "sha256", "bytes", "problem"))
     state |= {"name": name, "summary": spec.summary, "licence": spec.licence, "verified": None, "note": _nothing(spec)}
     state["command"] = f"vqbench data fetch {name} --param …" if spec.fetch else None
     if spec.fetch:
         try:
-            spec.revision(parameters)
+            revision_of(entry, parameters)
             state["note"] = "here"
         except VQBenchError as error:
             state["note"] = str(error)

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any
 
-from vqbench.assets import Asset, missing_weights
-from vqbench.catalog import Catalog, Entry, load_target, missing_requirements, resolve_parameters
+from vqbench.assets import missing_weights
+from vqbench.catalog import (
+    Catalog,
+    Entry,
+    assets_of,
+    levels_of,
+    missing_requirements,
+    resolve_parameters,
+    revision_of,
+    training_of,
+)
 from vqbench.catalog.naming import AnyEntry
 from vqbench.cli.output import printable, table
 from vqbench.errors import VQBenchError
 from vqbench.rate import Bits, LevelRate
 from vqbench.specs import (
     BackboneSpec,
-    ComponentSpec,
     DatasetSpec,
     MetricSpec,
     Parameter,
@@ -45,11 +53,12 @@ def describe_component(catalog: Catalog, entry: AnyEntry) -> dict[str, Any]:
         "distribution_version": entry.distribution_version,
     }
     if isinstance(entry, Entry):
-        return described | _component(entry.spec)
+        return described | _component(entry)
     return described | _file(entry.spec)
 
 
-def _component(spec: ComponentSpec) -> dict[str, Any]:
+def _component(entry: Entry) -> dict[str, Any]:
+    spec = entry.spec
     missing = missing_requirements(spec)
     described: dict[str, Any] = {
         "version": spec.version,
@@ -64,12 +73,12 @@ def _component(spec: ComponentSpec) -> dict[str, Any]:
     defaults = resolve_parameters(spec)
     if isinstance(spec, QuantizerSpec):
         described["objective"] = spec.objective
-        described["trains_as"] = _asked(lambda: _trains_as(spec, defaults))
-        described["levels"] = _asked(lambda: _levels(spec, defaults))
+        described["trains_as"] = _asked(lambda: _trains_as(entry, defaults))
+        described["levels"] = _asked(lambda: _levels(entry, defaults))
     elif isinstance(spec, DatasetSpec):
         described["image_sizes"] = None if spec.image_sizes is None else list(spec.image_sizes)
-        described["revision"] = _asked(lambda: spec.revision(defaults))
-        described["assets"] = _asked(lambda: _assets(spec, defaults))
+        described["revision"] = _asked(lambda: revision_of(entry, defaults))
+        described["assets"] = _asked(lambda: _assets(entry, defaults))
     elif isinstance(spec, MetricSpec):
         described |= {"unit": spec.unit, "better": spec.better, "protocol": spec.protocol}
         described["weights"] = {name: not missing_weights([name]) for name in spec.weights}
@@ -90,36 +99,30 @@ def _parameter(p: Parameter) -> dict[str, Any]:
     }
 
 
-def _assets(spec: DatasetSpec, parameters: Parameters) -> list[dict[str, Any]]:
-    """What is fetched for a dataset."""
-    if spec.assets is None:
-        return []
-    function = cast(Callable[[Parameters], Sequence[Asset]], load_target(spec.assets))
+def _assets(entry: Entry, parameters: Parameters) -> list[dict[str, Any]]:
     return [
         {"name": a.name, "licence": a.licence, "source": a.source, "command": a.command, "bytes": a.forms[0].size}
-        for a in function(parameters)
+        for a in assets_of(entry, parameters)
     ]
 
 
-def _levels(spec: QuantizerSpec, parameters: Parameters) -> list[dict[str, Any]]:
+def _levels(entry: Entry, parameters: Parameters) -> list[dict[str, Any]]:
     return [
         {
             "relative_stride": level.relative_stride,
             "latent_channels": level.latent_channels,
             "code_channels": level.code_channels,
             "codebook_sizes": list(level.codebook_sizes),
-            "bits_per_position": float(
-                Bits.of([LevelRate(height=1, width=1, codebook_sizes=tuple(level.codebook_sizes))])
-            )
+            "bits_per_position": float(Bits.of([LevelRate(height=1, width=1, codebook_sizes=level.codebook_sizes)]))
             if level.codebook_sizes
             else None,
         }
-        for level in spec.levels(parameters)
+        for level in levels_of(entry, parameters)
     ]
 
 
-def _trains_as(spec: QuantizerSpec, parameters: Parameters) -> dict[str, Any] | None:
-    other = spec.trains_as(parameters) if spec.trains_as else None
+def _trains_as(entry: Entry, parameters: Parameters) -> dict[str, Any] | None:
+    other = training_of(entry, parameters)
     return None if other is None else {"quantizer": other.quantizer, "parameters": dict(other.parameters)}
 
 
@@ -130,13 +133,11 @@ def _file(spec: SuiteSpec | PublishedSpec) -> dict[str, Any]:
 
 
 def _asked(question: Callable[[], Any]) -> Any:
-    """The answer of a function of the component, which may be a third party's and raise anything."""
+    """The answer of a function of the component, or why there is none."""
     try:
         return question()
     except VQBenchError as error:
         return {"error": str(error)}
-    except Exception as error:
-        return {"error": f"{type(error).__name__}: {error}"}
 
 
 def render(described: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata, util
 from pathlib import Path
 from typing import Literal
@@ -18,6 +18,7 @@ from vqbench.assets import WEIGHTS, missing_weights
 from vqbench.catalog import Catalog, CatalogOptions, missing_requirements
 from vqbench.cli.options import catalog_options, json_option
 from vqbench.cli.output import echo_json, printable
+from vqbench.cli.trial import casualties
 
 __all__ = ["doctor"]
 
@@ -170,8 +171,18 @@ def _weights() -> Iterator[Finding]:
 
 
 def _plugins(options: CatalogOptions) -> Iterator[Finding]:
-    """Plugins that failed, and components that lack something."""
-    catalog = Catalog.load(options)
+    """Plugins that cannot be loaded or fail, and components that lack something."""
+    fatal = list(casualties(options))
+    for casualty in fatal:
+        yield Finding(
+            level="problem",
+            subject=f"plugin {casualty.plugin}",
+            message=casualty.how,
+            hint=f"Every command needs `--no-plugin {casualty.plugin}`, or VQBENCH_DISABLE_PLUGIN_AUTOLOAD=1; or uninstall it.",
+        )
+    catalog = Catalog.load(replace(options, disabled=(*options.disabled, *(c.plugin for c in fatal))))
+    for note in catalog.notes:
+        yield Finding(level="warning", subject="plugins", message=note)
     for failure in catalog.failures:
         yield Finding(
             level="warning",

@@ -9,7 +9,16 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from vqbench.catalog import Catalog, Entry, missing_requirements, resolve_parameters
+from vqbench.catalog import (
+    Catalog,
+    Entry,
+    check_levels,
+    levels_of,
+    missing_requirements,
+    resolve_parameters,
+    revision_of,
+    training_of,
+)
 from vqbench.errors import (
     ParameterError,
     SuiteError,
@@ -23,7 +32,7 @@ from vqbench.plan.matrix import Cell, Component, Level, Plan, Skip, TrainUnit
 from vqbench.plan.recipe import Recipe
 from vqbench.plan.suite import BackboneEntry, DatasetEntry, QuantizerEntry, Suite, explain_recipe
 from vqbench.rate import Bits, LevelRate
-from vqbench.specs import BackboneSpec, DatasetSpec, LevelPlan, LevelShape, MetricSpec, QuantizerSpec
+from vqbench.specs import DatasetSpec, LevelPlan, LevelShape, MetricSpec, QuantizerSpec
 
 __all__ = ["PlanFilter", "build_plan"]
 
@@ -220,19 +229,15 @@ def _seeds(seeds: Sequence[int], chosen: Sequence[int]) -> list[int]:
 
 
 def _levels(quantizer: _Resolved, source: str) -> Sequence[LevelPlan]:
-    spec = quantizer.entry.spec
-    assert isinstance(spec, QuantizerSpec)
     try:
-        return tuple(spec.levels(quantizer.component.parameters))
+        return levels_of(quantizer.entry, quantizer.component.parameters)
     except ParameterError as error:
         raise _at(f"{source}: {quantizer.label}", error) from error
 
 
 def _trained(quantizer: _Resolved, catalog: Catalog, source: str) -> _Trained:
-    spec = quantizer.entry.spec
-    assert isinstance(spec, QuantizerSpec)
     try:
-        trains_as = spec.trains_as(quantizer.component.parameters) if spec.trains_as else None
+        trains_as = training_of(quantizer.entry, quantizer.component.parameters)
         if trains_as is None:
             return _Trained(entry=quantizer.entry, component=quantizer.component)
         entry = catalog.get("quantizer", trains_as.quantizer)
@@ -258,10 +263,8 @@ def _check_image_size(dataset: _Resolved, source: str) -> None:
 
 def _revision(dataset: _Resolved) -> tuple[str, str | None]:
     """The dataset's revision, or the reason why it is not here."""
-    spec = dataset.entry.spec
-    assert isinstance(spec, DatasetSpec)
     try:
-        return spec.revision(dataset.component.parameters), None
+        return revision_of(dataset.entry, dataset.component.parameters), None
     except UnavailableError as error:
         return "", str(error)
 
@@ -292,8 +295,6 @@ def _shape(
         )
         for level in levels
     ]
-    spec = backbone.entry.spec
-    assert isinstance(spec, BackboneSpec)
     for shape in shapes:
         if image_size % shape.stride:
             raise SuiteError(
@@ -301,11 +302,10 @@ def _shape(
                 got=f"{image_size} and {shape.stride}",
                 hint="Change data.image_size or stride.",
             )
-    if spec.check is not None:
-        try:
-            spec.check(backbone.component.parameters, image_size, shapes)
-        except ParameterError as error:
-            raise _at(where, error) from error
+    try:
+        check_levels(backbone.entry, backbone.component.parameters, image_size, shapes)
+    except ParameterError as error:
+        raise _at(where, error) from error
     return tuple(
         Level(
             shape=shape,

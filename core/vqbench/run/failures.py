@@ -20,9 +20,13 @@ ALLOCATOR_COMPLAINTS = (
 )
 
 
-def explain(error: BaseException, stage: Stage) -> Failure:
-    """The failure that an exception stands for; called in the worker."""
-    message, kind = str(error) or repr(error), type(error).__name__
+def explain(error: BaseException, stage: Stage, *, asked_to_stop: bool = True) -> Failure:
+    """The failure that an exception stands for; called in the worker.
+
+    ``asked_to_stop`` says whether a KeyboardInterrupt was asked for; else it is the job's own doing.
+    """
+    kind = type(error).__name__
+    message = describe(error).removeprefix(f"{kind}: ") if isinstance(error, VQBenchError) else describe(error)
     text = "".join(traceback.format_exception(error))
     if is_out_of_memory(error):
         return Failure(status="out_of_memory", stage=stage, kind=kind, message=message, traceback=text)

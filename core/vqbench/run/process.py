@@ -21,6 +21,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TypeAlias
 
+from vqbench.plugin_code import Trace, keep_trace
 from vqbench.run import preload
 from vqbench.run.failures import explain
 from vqbench.run.job import Message, Progress, Stage
@@ -44,6 +45,7 @@ def serve(
     connection: Connection,
     log_path: Path,
     threads: int,
+    trace: Trace,
     memory_limit_bytes: int | None = None,
 ) -> None:
     """Do one job in this process, which was started for it, and report its end to the parent.
@@ -54,11 +56,13 @@ def serve(
         connection: this end of the pipe: messages go out, a request to stop may come in.
         log_path: takes standard output and standard error.
         threads: for the job and for the libraries it imports.
+        trace: shared with the parent: which plugin's code runs.
         memory_limit_bytes: limit of the address space; None for no limit.
     """
     os.setpgid(0, 0)  # the parent can then kill the job with everything it started
     _redirect_output(log_path)
     _die_with_parent()
+    keep_trace(trace)
     reporter = _Reporter(connection)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is the parent's business
     signal.signal(signal.SIGTERM, reporter.ask)
@@ -79,7 +83,7 @@ def serve(
         reporter.settle()
         _limit_memory(None)  # room to say what happened
         traceback.print_exc()
-        reporter.finish(explain(error, reporter.stage))
+        reporter.finish(explain(error, reporter.stage, asked_to_stop=reporter.asked))
     sys.stdout.flush()
     sys.stderr.flush()
 
@@ -97,12 +101,12 @@ class _Reporter:
         self._lock = threading.Lock()
         self._sent_at = 0.0
         self._sending = False  # by the main thread
-        self._asked = False  # to stop
+        self.asked = False  # to stop
         self._settled = False  # stopping already, or done
 
     def report(self, progress: Progress) -> None:
         """Send progress; of many reports in one stage, only some."""
-        if self._asked and not self._settled and _in_main_thread():
+        if self.asked and not self._settled and _in_main_thread():
             self._interrupt()
         now = time.monotonic()
         minor = progress.stage == self.stage and 0 < progress.done < progress.total
@@ -125,15 +129,15 @@ class _Reporter:
 
     def ask(self, number: int, frame: FrameType | None) -> None:
         """Handler of SIGTERM: the job is to stop at its next report, or else in some seconds."""
-        if not self._asked and not self._settled:
-            self._asked = True
+        if not self.asked and not self._settled:
+            self.asked = True
             signal.setitimer(signal.ITIMER_REAL, SECONDS_TO_NEXT_REPORT)
 
     def insist(self, number: int, frame: FrameType | None) -> None:
         """Handler of SIGALRM: there was no report."""
         if self._sending:
             signal.setitimer(signal.ITIMER_REAL, 0.1)
-        elif self._asked and not self._settled:
+        elif self.asked and not self._settled:
             self._interrupt()
 
     def _interrupt(self) -> None:

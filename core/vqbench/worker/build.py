@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 
 import torch
 
-from vqbench.catalog import Catalog, Entry
+from vqbench.catalog import Catalog, Entry, levels_of
 from vqbench.errors import PluginError, TensorError, VQBenchError
 from vqbench.interfaces import Backbone, Dataset, Quantizer
 from vqbench.plan import Cell, Component, TrainUnit
 from vqbench.seeds import derive_seed
-from vqbench.specs import LevelPlan, LevelShape, QuantizerSpec
+from vqbench.specs import LevelPlan, LevelShape
 from vqbench.worker.tokenizer import Tokenizer
 
 __all__ = ["build_dataset", "build_tokenizer", "convert"]
@@ -34,8 +34,7 @@ def build_tokenizer(unit: TrainUnit, catalog: Catalog) -> Tokenizer:
         PluginError: a component cannot be built, or is not what its plugin announced.
     """
     entry = catalog.get("quantizer", unit.quantizer.id)
-    assert isinstance(entry.spec, QuantizerSpec)
-    levels = tuple(entry.spec.levels(unit.quantizer.parameters))
+    levels = levels_of(entry, unit.quantizer.parameters)
     shapes = [
         LevelShape(
             stride=unit.stride * level.relative_stride,
