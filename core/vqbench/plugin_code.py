@@ -13,7 +13,7 @@ from typing import Protocol
 
 from vqbench.errors import PluginError, VQBenchError
 
-__all__ = ["TRACE_BYTES", "TookTooLong", "Trace", "calling", "describe", "keep_trace", "within"]
+__all__ = ["TRACE_BYTES", "TookTooLong", "Trace", "calling", "describe", "keep_trace", "message_of", "within"]
 
 TRACE_BYTES = 256
 MAX_MESSAGE = 2_000
@@ -90,14 +90,19 @@ class calling(within):
 
 
 def describe(error: BaseException) -> str:
-    """The type and message of an exception, even of one that cannot print itself; of a refusal of ours the message."""
-    try:
-        text = str(error)
-    except Exception:
-        text = "(its message cannot be printed)"
+    """The type and message of an exception; of a refusal of ours the message."""
+    text = message_of(error)
     if isinstance(error, PluginError | TookTooLong):
         return text[:MAX_MESSAGE]
     return f"{type(error).__name__}: {text}"[:MAX_MESSAGE] if text else type(error).__name__
+
+
+def message_of(error: BaseException) -> str:
+    """The message of an exception, even of one that cannot print itself."""
+    try:
+        return str(error)
+    except Exception:
+        return "(its message cannot be printed)"
 
 
 def _leave(text: bytes) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from vqbench.errors import DataError, UnavailableError
+from vqbench.plugin_code import within
 from vqbench.run.job import Failure, Progress
 from vqbench.run.schedule import Task
 
@@ -121,6 +122,29 @@ def leave(job: FakeJob, report: Report, threads: int) -> None:
 
 def vanish(job: FakeJob, report: Report, threads: int) -> None:
     os._exit(3)
+
+
+def vanish_in_a_plugin(job: FakeJob, report: Report, threads: int) -> None:
+    with within("plugin 'mine': import"):
+        os._exit(3)
+
+
+def hang_in_a_plugin(job: FakeJob, report: Report, threads: int) -> None:
+    with within("quantizer 'mine/thing': forward"):
+        hang_in_c(job, report, threads)
+
+
+def interrupt_itself(job: FakeJob, report: Report, threads: int) -> None:
+    raise KeyboardInterrupt
+
+
+def mumble(job: FakeJob, report: Report, threads: int) -> None:
+    raise Mute
+
+
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise ValueError("no words")
 
 
 def kill_itself(job: FakeJob, report: Report, threads: int) -> None:
@@ -231,6 +255,7 @@ def report_often(job: FakeJob, report: Report, threads: int) -> None:
 ACTIONS: dict[str, Callable[[FakeJob, Report, int], None]] = {
     action.__name__: action
     for action in (
+        vanish_in_a_plugin, hang_in_a_plugin, interrupt_itself, mumble,
         succeed, note_interval, note_surroundings, fail, break_down, lack, leave, vanish, kill_itself, crash,
         exhaust_memory, complain_as_torch_does, print_much, print_without_end, hang, sleep, hang_on, hang_in_c,
         leave_a_thread, kill_the_server, report_nonsense, report_often,

@@ -51,7 +51,7 @@ def test_sums_of_a_wrong_shape_name_the_plugin():
     class Wrong(Stochastic):
         codebook_sizes = (4, 8)
 
-    with pytest.raises(PluginError, match=r"Wrong.posterior_sums"):
+    with pytest.raises(PluginError, match="Wrong: posterior_sums must return K"):
         SoftInformation([Wrong()]).update(0, torch.ones(1, 2, 4, 1) / 4, torch.zeros(0))
 
 

@@ -86,7 +86,7 @@ class TestPrefixes:
                 out = super().forward(latents)
                 return Quantized(value=out.value, codes=out.codes, prefixes=(out.value[:, :1], out.value))
 
-        with pytest.raises(TensorError, match="Wrong makes a value of a wrong shape at level 1"):
+        with pytest.raises(TensorError, match="Wrong: the value of level 1 is of a wrong form"):
             Tokenizer(Convs(SIZE, LEVELS, 4), [Halves(None), Wrong(1.0)]).train()(X)
 
 

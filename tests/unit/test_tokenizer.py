@@ -132,9 +132,9 @@ class TestChecks:
 
         for backbone, quantizer, problem in [
             (Convs, WrongCodes, "malformed codes"),
-            (Convs, WrongValue, "value of a wrong shape at level 0"),
-            (WrongLatents, NoisyVQ, "latent of a wrong shape at level 0"),
-            (WrongImages, NoisyVQ, "images of a wrong shape"),
+            (Convs, WrongValue, "WrongValue: the value of level 0 is of a wrong form"),
+            (WrongLatents, NoisyVQ, "WrongLatents: the latent of level 0 is of a wrong form"),
+            (WrongImages, NoisyVQ, "WrongImages: what decode returned is of a wrong form"),
         ]:
             with pytest.raises(TensorError, match=problem):
                 Tokenizer(backbone(SIZE, ONE, 4), [quantizer(2, 8)])(IMAGES)
@@ -191,7 +191,7 @@ class TestParameterGroups:
 
     def test_a_quantizer_that_forgets_a_parameter(self, catalog):
         tokenizer = build_tokenizer(toy_unit(catalog, "faulty", parameters={"fault": "groups"}), catalog)
-        with pytest.raises(PluginError, match=r"Faulty\.parameter_groups"):
+        with pytest.raises(PluginError, match="quantizer 'toy_plugin/faulty': parameter_groups"):
             tokenizer.parameter_groups()
 
     def test_the_clock_reaches_every_level(self, two_levels):
@@ -244,7 +244,7 @@ class TestBuild:
         ("fault", "problem"), [("sizes", "another codebook_sizes"), ("constructor", "RuntimeError: boom")]
     )
     def test_a_quantizer_that_is_not_what_was_announced(self, catalog, fault, problem):
-        with pytest.raises(PluginError, match=rf"plugin 'toy_plugin'.*{problem}"):
+        with pytest.raises(PluginError, match=rf"quantizer 'toy_plugin/faulty'.*{problem}"):
             build_tokenizer(toy_unit(catalog, "faulty", parameters={"fault": fault}), catalog)
 
     def test_dataset(self, catalog):

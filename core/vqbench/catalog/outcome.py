@@ -107,19 +107,26 @@ def plugin_traceback(error: BaseException) -> str:
     Empty for an error that vqbench itself raised about the plugin.
     """
     details = traceback.TracebackException.from_exception(error)
-    frames = list(details.stack)
-    while frames and _is_machinery(frames[0].filename):
-        frames.pop(0)
-    while frames and _is_machinery(frames[-1].filename):  # an import that failed, or the alarm that stopped it
-        frames.pop()
-    if not frames and isinstance(error, PluginError):
+    part: traceback.TracebackException | None = details
+    while part is not None:
+        part.stack = _without_machinery(part.stack)
+        part = part.__cause__ or part.__context__
+    if not details.stack and isinstance(error, PluginError):
         return ""
-    details.stack = traceback.StackSummary.from_list(frames)
     try:
         text = "".join(details.format())
     except Exception:  # an exception whose message cannot be printed
         text = "".join(details.stack.format())
     return text if len(text) <= MAX_TRACEBACK else text[:MAX_TRACEBACK] + "\n[…]\n"
+
+
+def _without_machinery(stack: traceback.StackSummary) -> traceback.StackSummary:
+    frames = list(stack)
+    while frames and _is_machinery(frames[0].filename):
+        frames.pop(0)
+    while frames and _is_machinery(frames[-1].filename):  # an import that failed, or the alarm that stopped it
+        frames.pop()
+    return traceback.StackSummary.from_list(frames)
 
 
 def _is_machinery(filename: str) -> bool:

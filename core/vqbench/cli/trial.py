@@ -41,7 +41,8 @@ def casualties(options: CatalogOptions) -> Iterator[Casualty]:
     until = None if limit is None else time.monotonic() + limit + SECONDS_TO_START
     for candidate, process in started:
         try:
-            output, _ = process.communicate(timeout=None if until is None else max(until - time.monotonic(), 0))
+            # a second at least: one that has ended meanwhile has its output still to be read
+            output, _ = process.communicate(timeout=None if until is None else max(until - time.monotonic(), 1))
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()

@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Literal
 
+from vqbench.plugin_code import TRACE_BYTES, Trace
 from vqbench.run import preload as preload_module
 from vqbench.run.failures import died, explain, interrupted, timed_out
 from vqbench.run.job import Failure, Message, Progress, Stage
@@ -57,8 +58,9 @@ def start_worker(
     modules = list(preload)
     for pause in (*SECONDS_BETWEEN_ATTEMPTS, None):
         ours, theirs = context.Pipe(duplex=True)
+        trace: Trace = context.RawArray("c", TRACE_BYTES)
         process = context.Process(
-            target=serve, args=(entry, job, theirs, log_path, threads, memory_limit_bytes), name=task.id
+            target=serve, args=(entry, job, theirs, log_path, threads, trace, memory_limit_bytes), name=task.id
         )
         context.set_forkserver_preload([preload_module.__name__])
         os.environ[preload_module.VARIABLE] = json.dumps({"modules": modules, "path": sys.path})
@@ -71,7 +73,7 @@ def start_worker(
             modules = []
             time.sleep(pause)
         else:
-            return Worker(task, process, ours, log_path, timeout, grace)
+            return Worker(task, process, ours, trace, log_path, timeout, grace)
         finally:
             theirs.close()
             del os.environ[preload_module.VARIABLE]
@@ -86,6 +88,7 @@ class Worker:
         task: Task,
         process: multiprocessing.process.BaseProcess,
         connection: Connection,
+        trace: Trace,
         log_path: Path,
         timeout: float | None,
         grace: float,
@@ -96,6 +99,7 @@ class Worker:
         self.started = time.monotonic()
         self._process, self._pid = process, process.pid
         self._connection: Connection | None = connection  # None once the worker has closed its end
+        self._trace, self._within = trace, ""
         self._log_path = log_path
         self._timeout, self._grace = timeout, grace
         self._deadline = None if timeout is None else self.started + timeout
@@ -148,7 +152,7 @@ class Worker:
     def stop(self, why: Literal["timeout", "interrupted"]) -> None:
         """Ask the job to stop, and kill it if it has not when its grace is over."""
         if self._outcome is None and self._stopped is None:
-            self._stopped = why
+            self._stopped, self._within = why, self._plugin_code()
         if self._connection is not None:
             with contextlib.suppress(OSError):
                 self._connection.send_bytes(b"stop")
@@ -204,15 +208,19 @@ class Worker:
             return None
         if self._stopped == "timeout":
             assert self._timeout is not None
-            failure = timed_out(self._timeout, self.stage)
+            failure = timed_out(self._timeout, self.stage, within=self._within)
         elif self._stopped == "interrupted":
             failure = interrupted(self.stage)
         elif self._outcome is not None:
             failure = self._outcome
         else:
             killed_for_memory = oom_kills() > self._oom_kills
-            failure = died(self._exit_code, self.stage, out_of_memory=killed_for_memory)
+            failure = died(self._exit_code, self.stage, out_of_memory=killed_for_memory, within=self._plugin_code())
         return replace(failure, stderr=self._log_tail())
+
+    def _plugin_code(self) -> str:
+        """Which plugin's code the worker is in, or died in."""
+        return self._trace.value.decode(errors="replace")
 
     def _log_tail(self) -> str:
         try:

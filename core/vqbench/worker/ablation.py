@@ -55,8 +55,8 @@ def ablate(tokenizer: Tokenizer, images: Batches) -> dict[tuple[int, int], Ablat
     total = len(images.images)
     affordable = max(total, FEWEST_DECODES) // sum(map(len, parts))
     chosen = evenly_spread(total, min(max(affordable, FEWEST_IMAGES), MOST_IMAGES))
-    originals = torch.stack([images.images[i] for i in chosen])
-    batches = [tokenizer.encode(part.to(images.device)) for part in torch.split(originals, images.batch_size)]
+    originals = images.at(chosen)
+    batches = [tokenizer.encode(part) for part in torch.split(originals, images.batch_size)]
     codes = [torch.cat(of_level) for of_level in zip(*batches, strict=True)]
     errors = _errors(tokenizer, originals, codes, images.batch_size)
     found: dict[tuple[int, int], Ablation] = {}

@@ -26,7 +26,7 @@ class TrainingBatches:
 
     Args:
         images: the training images.
-        name: what to call them in messages, and in the derivation of the permutations' seeds.
+        name: the dataset's id, for messages and the derivation of the permutations' seeds.
         image_size: that they should have.
         batch_size: images per batch; may exceed the number of images.
         seed: the run's seed.
@@ -47,7 +47,7 @@ class TrainingBatches:
         device: torch.device = CPU,
     ) -> None:
         if len(images) == 0:
-            raise DataError(f"The training split of {name} has no images")
+            raise DataError(f"The training split of dataset {name!r} has no images")
         self._images, self._name, self._seed = images, name, seed
         self._image_size, self._batch_size, self._device = image_size, batch_size, device
         self._permutation = lru_cache(maxsize=2)(self._permute)
@@ -64,7 +64,8 @@ class TrainingBatches:
         Raises:
             DataError: the dataset returned something else than such images.
         """
-        return load_batch(self._images, self.indices(step), self._device, name=self._name, image_size=self._image_size)
+        name = f"dataset {self._name!r}"
+        return load_batch(self._images, self.indices(step), self._device, name=name, image_size=self._image_size)
 
     def from_step(self, start: int, stop: int, *, prefetch: bool = False) -> Generator[Tensor, None, None]:
         """The batches of steps ``start`` … ``stop - 1``; with ``prefetch`` a thread makes the next one meanwhile."""

@@ -9,14 +9,15 @@ from typing import Any, TypeVar
 import torch
 
 from vqbench.catalog import Catalog, Entry, levels_of
-from vqbench.errors import PluginError, TensorError, VQBenchError
-from vqbench.interfaces import Backbone, Dataset, Quantizer
+from vqbench.errors import PluginError, TensorError
+from vqbench.interfaces import Backbone, Dataset, Metric, Quantizer
 from vqbench.plan import Cell, Component, TrainUnit
+from vqbench.plugin_code import calling
 from vqbench.seeds import derive_seed
 from vqbench.specs import LevelPlan, LevelShape
 from vqbench.worker.tokenizer import Tokenizer
 
-__all__ = ["build_dataset", "build_tokenizer", "convert"]
+__all__ = ["build_dataset", "build_metric", "build_tokenizer", "convert"]
 
 Part = TypeVar("Part")
 
@@ -33,8 +34,8 @@ def build_tokenizer(unit: TrainUnit, catalog: Catalog) -> Tokenizer:
         UnavailableError: a component's requirement is not installed.
         PluginError: a component cannot be built, or is not what its plugin announced.
     """
-    entry = catalog.get("quantizer", unit.quantizer.id)
-    levels = levels_of(entry, unit.quantizer.parameters)
+    quantizer = catalog.get("quantizer", unit.quantizer.id)
+    levels = levels_of(quantizer, unit.quantizer.parameters)
     shapes = [
         LevelShape(
             stride=unit.stride * level.relative_stride,
@@ -43,8 +44,13 @@ def build_tokenizer(unit: TrainUnit, catalog: Catalog) -> Tokenizer:
         )
         for level in levels
     ]
-    backbone = _build_backbone(unit, shapes, catalog)
-    return Tokenizer(backbone, _build_quantizers(unit.quantizer, levels, unit.seed, catalog)).train()
+    backbone = catalog.get("backbone", unit.backbone.id)
+    return Tokenizer(
+        _build_backbone(unit, shapes, backbone, catalog),
+        _build_quantizers(unit.quantizer, levels, unit.seed, quantizer, catalog),
+        backbone_name=backbone.owner,
+        quantizer_name=quantizer.owner,
+    ).train()
 
 
 def convert(tokenizer: Tokenizer, cell: Cell, catalog: Catalog) -> Tokenizer:
@@ -69,16 +75,20 @@ def convert(tokenizer: Tokenizer, cell: Cell, catalog: Catalog) -> Tokenizer:
         )
         for level in cell.levels
     ]
-    quantizers = _build_quantizers(cell.quantizer, levels, cell.unit.seed, catalog)
+    entry = catalog.get("quantizer", cell.quantizer.id)
+    quantizers = _build_quantizers(cell.quantizer, levels, cell.unit.seed, entry, catalog)
     device = next(tokenizer.backbone.parameters()).device
     try:
-        return Tokenizer(tokenizer.backbone, quantizers).to(device).eval()
+        converted = Tokenizer(
+            tokenizer.backbone, quantizers, backbone_name=tokenizer.backbone_name, quantizer_name=entry.owner
+        )
     except TensorError as error:
         raise PluginError(
             f"Quantizer {cell.quantizer.id!r} cannot convert {cell.unit.quantizer.id!r}: {error.what}",
             got=error.got,
             expected=error.expected,
         ) from error
+    return converted.to(device).eval()
 
 
 def build_dataset(component: Component, image_size: int, catalog: Catalog) -> Dataset:
@@ -94,8 +104,19 @@ def build_dataset(component: Component, image_size: int, catalog: Catalog) -> Da
     return _construct(cls, entry, (image_size,), component.parameters)
 
 
-def _build_backbone(unit: TrainUnit, shapes: Sequence[LevelShape], catalog: Catalog) -> Backbone:
-    entry = catalog.get("backbone", unit.backbone.id)
+def build_metric(component: Component, catalog: Catalog) -> Metric:
+    """A planned metric.
+
+    Raises:
+        UnavailableError: the metric's requirement is not installed.
+        PluginError: the metric cannot be built.
+    """
+    entry = catalog.get("metric", component.id)
+    cls = _target(catalog, entry, Metric)  # type: ignore[type-abstract]
+    return _construct(cls, entry, (), component.parameters)
+
+
+def _build_backbone(unit: TrainUnit, shapes: Sequence[LevelShape], entry: Entry, catalog: Catalog) -> Backbone:
     with _seeded(unit.seed, "init", "backbone", entry.id):
         backbone = _construct(
             _target(catalog, entry, Backbone),  # type: ignore[type-abstract]
@@ -103,18 +124,18 @@ def _build_backbone(unit: TrainUnit, shapes: Sequence[LevelShape], catalog: Cata
             (unit.image_size, tuple(shapes)),
             unit.backbone.parameters,
         )
-    if backbone.image_size != unit.image_size or backbone.levels != tuple(shapes):
+    kept = getattr(backbone, "image_size", None), getattr(backbone, "levels", None)
+    if kept != (unit.image_size, tuple(shapes)):
         raise PluginError(
-            f"{_owner(entry)} changed the image size or levels it was given",
+            f"{entry.owner} changed the image size or levels it was given",
             hint="Its constructor should pass them on to Backbone.__init__.",
         )
     return backbone
 
 
 def _build_quantizers(
-    component: Component, levels: Sequence[LevelPlan], seed: int, catalog: Catalog
+    component: Component, levels: Sequence[LevelPlan], seed: int, entry: Entry, catalog: Catalog
 ) -> list[Quantizer]:
-    entry = catalog.get("quantizer", component.id)
     quantizers: list[Quantizer] = []
     for index, level in enumerate(levels):
         cls = _target(catalog, entry, Quantizer, level.target)  # type: ignore[type-abstract]
@@ -124,7 +145,7 @@ def _build_quantizers(
             built, planned = getattr(quantizer, name, None), getattr(level, name)
             if built != planned:
                 raise PluginError(
-                    f"{_owner(entry)} was built with another {name} than announced for level {index}",
+                    f"{entry.owner} was built with another {name} than announced for level {index}",
                     got=built,
                     expected=planned,
                 )
@@ -138,22 +159,13 @@ def _target(catalog: Catalog, entry: Entry, kind: type[Part], target: str | None
     if target is not None:
         cls = catalog.load_target(target)
     if not (isinstance(cls, type) and issubclass(cls, kind)):
-        raise PluginError(f"{_owner(entry)} has a wrong target", got=repr(cls), expected=f"a {kind.__name__} class")
+        raise PluginError(f"{entry.owner} has a wrong target", got=repr(cls), expected=f"a {kind.__name__} class")
     return cls
 
 
 def _construct(cls: type[Part], entry: Entry, arguments: tuple[Any, ...], parameters: Mapping[str, Any]) -> Part:
-    """An instance of a component's class; whatever else its constructor raises names the plugin."""
-    try:
+    with calling(entry.owner, "__init__"):
         return cls(*arguments, **parameters)
-    except (VQBenchError, MemoryError, torch.OutOfMemoryError):
-        raise
-    except Exception as error:
-        raise PluginError(f"{_owner(entry)} could not be built", got=f"{type(error).__name__}: {error}") from error
-
-
-def _owner(entry: Entry) -> str:
-    return f"{entry.kind.capitalize()} {entry.id!r} (plugin {entry.plugin!r})"
 
 
 @contextlib.contextmanager

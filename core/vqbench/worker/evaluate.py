@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vqbench.errors import TensorError, UnavailableError
+from vqbench.errors import TensorError
 from vqbench.interfaces import EvaluationContext, Images, Measurement, Metric
 from vqbench.worker.entropy_coding import CodeLog
 from vqbench.worker.information import SoftInformation
 from vqbench.worker.loading import load_batch, prefetched
+from vqbench.worker.measuring import Measuring
 from vqbench.worker.pixels import evaluation_batch
 from vqbench.worker.tokenizer import Tokenizer
 from vqbench.worker.usage import CodeUsage, SlotUsage
@@ -45,19 +46,27 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Batches:
-    """All images of a split in order, ``(B, 3, H, W)`` on a device, as often as asked; the last batch may be smaller."""
+    """All images of a split in order, ``(B, 3, H, W)`` on a device, as often as asked; the last batch may be smaller.
+
+    ``name`` is what to call them in messages, ``image_size`` what they should have (None: that of the first in a batch).
+    """
 
     images: Images
     batch_size: int
     device: torch.device
+    name: str = "the dataset"
+    image_size: int | None = None
 
     def __iter__(self) -> Iterator[Tensor]:
         starts = range(0, len(self.images), self.batch_size)
         return prefetched(self._batch, starts, ahead=self.device.type == "cuda")
 
     def _batch(self, start: int) -> Tensor:
-        indices = range(start, min(start + self.batch_size, len(self.images)))
-        return load_batch(self.images, indices, self.device, name="the dataset")
+        return self.at(range(start, min(start + self.batch_size, len(self.images))))
+
+    def at(self, indices: Sequence[int]) -> Tensor:
+        """The images of some indices, ``(B, 3, H, W)`` on the device; raises as :func:`~vqbench.worker.loading.load_batch`."""
+        return load_batch(self.images, indices, self.device, name=self.name, image_size=self.image_size)
 
 
 def evaluate(
@@ -84,11 +93,16 @@ def evaluate(
         TensorError: a reconstruction holds NaN or infinity.
     """
     tokenizer.eval()
-    unavailable = _prepare(metrics, context) if context else {}
-    measuring = {name: metric for name, metric in metrics.items() if name not in unavailable}
+    measuring = Measuring(metrics)
+    if context:
+        measuring.prepare(context)
     sizes = [quantizer.codebook_sizes for quantizer in tokenizer.quantizers]
     continuous = any(not slots for slots in sizes)
-    usage, log, information = CodeUsage(sizes), CodeLog(sizes), SoftInformation(tokenizer.quantizers)
+    usage, log, information = (
+        CodeUsage(sizes),
+        CodeLog(sizes),
+        SoftInformation(tokenizer.quantizers, tokenizer.quantizer_names),
+    )
     total = len(images.images)
     chosen = set(evenly_spread(total, SAMPLE_IMAGES))
     sample: list[tuple[Tensor, Tensor]] = []
@@ -111,8 +125,7 @@ def evaluate(
                     hint="Training diverged: lower recipe.lr, or set recipe.gradient_clip.",
                 )
             batch = evaluation_batch(originals, reconstructions.float())
-            for metric in measuring.values():
-                metric.update(batch)
+            measuring.update(batch)
             sample += [
                 (batch.originals_uint8[i], batch.reconstructions_uint8[i])
                 for i in range(len(originals))
@@ -120,9 +133,10 @@ def evaluate(
             ]
             done += len(originals)
             report(done, total)
+    measurements, values = measuring.compute(total)
     return Evaluation(
-        metrics={name: unavailable.get(name) or metric.compute() for name, metric in metrics.items()},
-        values={name: values for name, metric in measuring.items() if (values := metric.values()) is not None},
+        metrics=measurements,
+        values=values,
         code_usage=[] if continuous else usage.compute(),
         codes=log,
         soft_information=information.bits(),
@@ -136,14 +150,3 @@ def evenly_spread(total: int, count: int) -> list[int]:
     """``count`` of the indices ``0 … total - 1``, or all of them if there are no more, from the first to the last."""
     count = min(count, total)
     return [round(i * (total - 1) / max(count - 1, 1)) for i in range(count)]
-
-
-def _prepare(metrics: Mapping[str, Metric], context: EvaluationContext) -> dict[str, Measurement]:
-    """Prepare the metrics; null for each that lacks something."""
-    unavailable = {}
-    for name, metric in metrics.items():
-        try:
-            metric.prepare(context)
-        except UnavailableError as error:
-            unavailable[name] = Measurement(value=None, reason=str(error), unavailable=True)
-    return unavailable

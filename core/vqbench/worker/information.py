@@ -10,6 +10,8 @@ from torch import Tensor
 
 from vqbench.errors import PluginError
 from vqbench.interfaces import PosteriorSums, Quantizer
+from vqbench.plugin_code import calling
+from vqbench.worker.returned import form
 
 __all__ = ["SoftInformation"]
 
@@ -22,26 +24,35 @@ class SoftInformation:
 
     Args:
         quantizers: one per level; those that offer no posteriors have no information.
+        names: what to call them in messages; by default after their classes.
     """
 
-    def __init__(self, quantizers: Sequence[Quantizer]) -> None:
+    def __init__(self, quantizers: Sequence[Quantizer], names: Sequence[str] = ()) -> None:
         self._quantizers = quantizers
+        self._names = names or [type(quantizer).__name__ for quantizer in quantizers]
         self._sums: dict[tuple[int, int], PosteriorSums] = {}
 
     def update(self, level: int, latents: Tensor, codes: Tensor) -> None:
         """Take in a batch's latents and codes of a level.
 
         Raises:
-            PluginError: the quantizer's sums are not one per slot of K probabilities.
+            PluginError: the quantizer fails, or its sums are not one per slot of K probabilities.
         """
-        quantizer = self._quantizers[level]
-        of_slots = quantizer.posterior_sums(latents, codes)
+        quantizer, name = self._quantizers[level], self._names[level]
+        with calling(name, "posterior_sums"):
+            of_slots = quantizer.posterior_sums(latents, codes)
         if of_slots is None:
             return
+        if not isinstance(of_slots, list | tuple) or not all(isinstance(sums, PosteriorSums) for sums in of_slots):
+            raise PluginError(
+                f"{name}: posterior_sums returned something else",
+                got=form(of_slots),
+                expected="a list of vqbench.PosteriorSums, or None",
+            )
         shapes = [tuple(sums.probabilities.shape) for sums in of_slots]
         if shapes != [(size,) for size in quantizer.codebook_sizes]:
             raise PluginError(
-                f"{type(quantizer).__name__}.posterior_sums() must return K probabilities for each slot",
+                f"{name}: posterior_sums must return K probabilities for each slot",
                 got=shapes,
                 expected=f"K of {quantizer.codebook_sizes}",
             )

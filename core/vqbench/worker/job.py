@@ -14,7 +14,7 @@ import torch
 from vqbench.assets import cache_folder
 from vqbench.canonical import content_id
 from vqbench.catalog import Catalog
-from vqbench.errors import PluginError
+from vqbench.errors import VQBenchError
 from vqbench.interfaces import EvaluationContext, Measurement, Metric
 from vqbench.plan import Cell, Component
 from vqbench.results import CellRecord, MetricRecord, ResultsFolder, TrainingRecord
@@ -23,7 +23,7 @@ from vqbench.run.job import CellJob, Job, Progress, TrainJob
 from vqbench.run.skeleton import component_record, record_identity
 from vqbench.specs import MetricSpec
 from vqbench.worker.ablation import ablate
-from vqbench.worker.build import build_dataset, convert
+from vqbench.worker.build import build_dataset, build_metric, convert
 from vqbench.worker.checkpoint import load_trained
 from vqbench.worker.code_numbers import (
     coded_rate,
@@ -34,6 +34,8 @@ from vqbench.worker.code_numbers import (
 )
 from vqbench.worker.environment import choose_device, describe_environment
 from vqbench.worker.evaluate import Batches, evaluate
+from vqbench.worker.loading import notes_of, split_of
+from vqbench.worker.measuring import NotBuilt
 from vqbench.worker.sample import write_sample
 from vqbench.worker.timing import throughput_metrics, time_tokenizer
 from vqbench.worker.trainer import train_unit
@@ -80,15 +82,20 @@ def _run_cell(
 
     report(Progress(stage="data", done=0, total=1))
     dataset = build_dataset(unit.dataset, unit.image_size, catalog)
-    test = Batches(dataset.split("test"), job.batch_size, device)
+    name = f"dataset {unit.dataset.id!r}"
+
+    def batches(which: Literal["train", "test"]) -> Batches:
+        return Batches(split_of(dataset, which, name=name), job.batch_size, device, name, unit.image_size)
+
+    test = batches("test")
 
     report(Progress(stage="convert", done=0, total=1))
     tokenizer, trained = load_trained(folder.checkpoint_path(unit.id), unit, catalog, device=device)
     if cell.converts:
         tokenizer = convert(tokenizer, cell, catalog)
-        tokenizer.fit(Batches(dataset.split("train"), job.batch_size, device))
+        tokenizer.fit(batches("train"))
 
-    metrics = {component.name: _build_metric(component, catalog) for component in job.metrics}
+    metrics = {component.name: _metric(component, catalog) for component in job.metrics}
     evaluation = evaluate(
         tokenizer,
         test,
@@ -133,7 +140,7 @@ def _run_cell(
             **{name: value for name, value in asdict(trained).items() if name != "notes"},
         ),
         environment=describe_environment(device, threads=threads, setting=headline),
-        notes=list(dict.fromkeys([*trained.notes, *dataset.notes(), *dead_slots_note(ablations)])),
+        notes=list(dict.fromkeys([*trained.notes, *notes_of(dataset, name=name), *dead_slots_note(ablations)])),
         started=started.isoformat(timespec="seconds"),
         seconds=time.monotonic() - began,
     )
@@ -146,13 +153,14 @@ def _evaluation_context(cell: Cell, images: int, device: torch.device) -> Evalua
     return EvaluationContext(images=content_id(pixels), count=images, device=device, cache=cache_folder())
 
 
-def _build_metric(component: Component, catalog: Catalog) -> tuple[MetricSpec, Metric]:
-    entry = catalog.get("metric", component.id)
-    assert isinstance(entry.spec, MetricSpec)
-    cls = catalog.load_target(entry)
-    if not (isinstance(cls, type) and issubclass(cls, Metric)):
-        raise PluginError(f"Metric {entry.id!r} has a wrong target", got=repr(cls), expected="a Metric class")
-    return entry.spec, cls(**component.parameters)
+def _metric(component: Component, catalog: Catalog) -> tuple[MetricSpec, Metric]:
+    """A metric, or what stands for one that cannot be built, and its descriptor."""
+    spec = catalog.get("metric", component.id).spec
+    assert isinstance(spec, MetricSpec)
+    try:
+        return spec, build_metric(component, catalog)
+    except VQBenchError as error:
+        return spec, NotBuilt(error)
 
 
 Better: TypeAlias = Literal["higher", "lower"] | None

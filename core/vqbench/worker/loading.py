@@ -4,15 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from vqbench.errors import DataError
-from vqbench.interfaces import ByteImages, Images
+from vqbench.errors import DataError, PluginError
+from vqbench.interfaces import ByteImages, Dataset, Images
+from vqbench.plugin_code import calling
+from vqbench.worker.returned import form
 
-__all__ = ["load_batch", "prefetched"]
+__all__ = ["load_batch", "notes_of", "prefetched", "split_of"]
+
+
+def split_of(dataset: Dataset, which: Literal["train", "test"], *, name: str) -> Images:
+    """A dataset's training or test images; ``name`` is what to call it in messages.
+
+    Raises:
+        PluginError: it failed, or returned something else than a sequence.
+    """
+    with calling(name, f"split({which!r})"):
+        images = dataset.split(which)
+        length: object = len(images) if hasattr(images, "__len__") and hasattr(images, "__getitem__") else None
+    if not isinstance(length, int):
+        raise PluginError(f"{name}: split({which!r}) returned something else", got=form(images), expected="a sequence")
+    return images
+
+
+def notes_of(dataset: Dataset, *, name: str) -> list[str]:
+    """What a dataset has to say of its images; raises as :func:`split_of`."""
+    with calling(name, "notes"):
+        notes = dataset.notes()
+    if not isinstance(notes, list) or not all(isinstance(note, str) for note in notes):
+        raise PluginError(f"{name}: notes returned something else", got=form(notes), expected="a list of strings")
+    return notes
 
 
 def load_batch(
@@ -32,10 +58,12 @@ def load_batch(
 
     Raises:
         DataError: the dataset returned something else than such images.
+        PluginError: it raised.
     """
     if isinstance(images, ByteImages):
-        batch = images.batch(indices)
-        _check_form(batch, (len(indices), 3, *_sides(batch, image_size)), torch.uint8, name, "batch")
+        with calling(name, "batch"):
+            batch = images.batch(indices)
+        _check_form(batch, (len(indices), 3), image_size, torch.uint8, name, "batch")
     else:
         batch = torch.stack([_image(images, index, name, image_size) for index in indices])
         low, high = torch.aminmax(batch)
@@ -70,19 +98,16 @@ def _to_float(batch: Tensor) -> Tensor:
 
 
 def _image(images: Images, index: int, name: str, image_size: int | None) -> Tensor:
-    image = images[index]
-    _check_form(image, (3, *_sides(image, image_size)), torch.float32, name, f"image at index {index}")
+    with calling(name, f"image {index}"):
+        image = images[index]
+    _check_form(image, (3,), image_size, torch.float32, name, f"image at index {index}")
     return image
 
 
-def _sides(images: Tensor, image_size: int | None) -> tuple[int, ...]:
-    return tuple(images.shape[-2:]) if image_size is None else (image_size, image_size)
-
-
-def _check_form(images: Tensor, shape: tuple[int, ...], dtype: torch.dtype, name: str, what: str) -> None:
-    if images.shape != shape or images.dtype != dtype:
-        raise DataError(
-            f"{name} returned a malformed {what}",
-            got=f"{images.dtype} {tuple(images.shape)}",
-            expected=f"{dtype} {shape}",
-        )
+def _check_form(
+    images: object, lead: tuple[int, ...], image_size: int | None, dtype: torch.dtype, name: str, what: str
+) -> None:
+    side = (image_size, image_size) if image_size is not None else tuple(getattr(images, "shape", ())[-2:])
+    shape = (*lead, *side)
+    if not isinstance(images, Tensor) or (images.shape, images.dtype, images.device.type) != (shape, dtype, "cpu"):
+        raise DataError(f"{name} returned a malformed {what}", got=form(images), expected=f"{dtype} {shape} on the CPU")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from vqbench.plugin_code import calling
 from vqbench.worker.tokenizer import Tokenizer
 
 __all__ = ["ParameterCount", "count_parameters"]
@@ -38,7 +39,7 @@ def count_parameters(tokenizer: Tokenizer) -> ParameterCount:
     for parameter in frozen:
         parameter.requires_grad_(True)
     try:
-        with torch.enable_grad():
+        with torch.enable_grad(), calling(tokenizer.backbone_name, "a blank image"):
             device = parameters[0].device if parameters else torch.device("cpu")
             size = backbone.image_size
             values = [

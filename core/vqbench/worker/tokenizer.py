@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,7 +12,9 @@ from torch import Tensor, nn
 
 from vqbench.errors import PluginError, TensorError
 from vqbench.interfaces import Backbone, ParameterGroup, Quantized, Quantizer, StepClock
+from vqbench.plugin_code import calling
 from vqbench.specs import LevelShape
+from vqbench.worker.returned import check_codes, check_features, check_map, check_quantized, form
 
 __all__ = ["Tokenizer", "TokenizerOutput"]
 
@@ -36,15 +39,25 @@ class Tokenizer(nn.Module):
     A level's latent depends on the quantized values of all coarser levels. Quantizers run in float32 with
     autocast off.
 
+    What its parts raise or return is not taken on trust: an error names the part, by ``backbone_name`` or ``quantizer_name``.
+
     Args:
         backbone: its ``levels`` say what latents it makes and what values it takes.
         quantizers: one per level, coarse to fine.
+        backbone_name, quantizer_name: what to call them in messages; by default after their classes.
 
     Raises:
         TensorError: backbone and quantizers do not fit together.
     """
 
-    def __init__(self, backbone: Backbone, quantizers: Sequence[Quantizer]) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        quantizers: Sequence[Quantizer],
+        *,
+        backbone_name: str | None = None,
+        quantizer_name: str | None = None,
+    ) -> None:
         super().__init__()
         if len(quantizers) != len(backbone.levels):
             raise TensorError(
@@ -62,6 +75,8 @@ class Tokenizer(nn.Module):
                     )
         self.backbone = backbone
         self._quantizers = nn.ModuleList(quantizers)
+        self.backbone_name = backbone_name or type(backbone).__name__
+        self.quantizer_names = [quantizer_name or type(quantizer).__name__ for quantizer in quantizers]
 
     @property
     def quantizers(self) -> tuple[Quantizer, ...]:
@@ -78,6 +93,7 @@ class Tokenizer(nn.Module):
 
         Raises:
             TensorError: the images, or what backbone or quantizers make of them, have a wrong shape or dtype.
+        PluginError: backbone or quantizers raise, or return something else than they should.
         """
         _, quantized = self._quantize(images, depth=len(self.levels))
         return TokenizerOutput(
@@ -124,11 +140,15 @@ class Tokenizer(nn.Module):
 
         Raises:
             TensorError: codes of a wrong shape, dtype or range, or of a continuous latent, which codes do not
-                determine.
+                determine; or a quantizer makes values of them that hold NaN.
         """
         if checked:
             self._check_all_codes(codes)
-        return self._decode([q.decode(c) for q, c in zip(self.quantizers, codes, strict=True)])
+        values = [self._values(level, of_level) for level, of_level in enumerate(codes)]
+        for name, of_level in zip(self.quantizer_names, values, strict=True):
+            if checked and not torch.isfinite(of_level).all():
+                raise TensorError(f"{name} decodes codes to a value that holds NaN or infinity")
+        return self._decode(values)
 
     def latents(self, images: Tensor) -> list[Tensor]:
         """What each quantizer is given: float32 ``(B, latent_channels, h, w)`` per level. Raises as
@@ -159,13 +179,21 @@ class Tokenizer(nn.Module):
         was_training = self.training
         self.eval()
         for level, quantizer in enumerate(self.quantizers):
-            quantizer.fit(_Afresh(batches, partial(self._latent, level)))
+            with self._calling(self.quantizer_names[level], "fit"):
+                quantizer.fit(_Afresh(batches, partial(self._latent, level)))
         self.train(was_training)
 
     def on_step(self, clock: StepClock) -> None:
         """Tell the quantizers where training stands, before each step."""
-        for quantizer in self.quantizers:
-            quantizer.on_step(clock)
+        for name, quantizer in zip(self.quantizer_names, self.quantizers, strict=True):
+            with self._calling(name, "on_step"):
+                quantizer.on_step(clock)
+
+    @property
+    def last_layer(self) -> nn.Parameter:
+        """The weight of the decoder's last layer."""
+        with self._calling(self.backbone_name, "last_layer"):
+            return self.backbone.last_layer
 
     def parameter_groups(self) -> list[ParameterGroup]:
         """How the optimiser treats each trainable parameter, once.
@@ -186,13 +214,22 @@ class Tokenizer(nn.Module):
             ParameterGroup(parameters=other, weight_decay=False),
         ]
         seen = {id(p) for group in groups for p in group.parameters}
-        for quantizer in dict.fromkeys(self.quantizers):
+        for quantizer, name in dict(zip(self.quantizers, self.quantizer_names, strict=True)).items():
             own = {id(p) for p in quantizer.parameters() if p.requires_grad}
-            of_quantizer = quantizer.parameter_groups()
+            with self._calling(name, "parameter_groups"):
+                of_quantizer = quantizer.parameter_groups()
+            if not isinstance(of_quantizer, list | tuple) or not all(
+                isinstance(group, ParameterGroup) for group in of_quantizer
+            ):
+                raise PluginError(
+                    f"{name}: parameter_groups returned something else",
+                    got=form(of_quantizer),
+                    expected="a list of vqbench.ParameterGroup",
+                )
             given = [id(p) for group in of_quantizer for p in group.parameters]
             if len(given) != len(set(given)) or set(given) != own:
                 raise PluginError(
-                    f"{type(quantizer).__name__}.parameter_groups() must list each of its trainable parameters once",
+                    f"{name}: parameter_groups must list each of its trainable parameters once",
                     got=f"{len(given)} ({len(set(given) & own)} of them different and its own)",
                     expected=f"{len(own)}",
                 )
@@ -209,19 +246,18 @@ class Tokenizer(nn.Module):
         them.
         """
         self._check_images(images)
-        features = self.backbone.encode(images)
-        if len(features) != len(self.levels):
-            raise TensorError(
-                f"{type(self.backbone).__name__}.encode returns a wrong number of feature maps",
-                got=len(features),
-                expected=len(self.levels),
-            )
+        with self._calling(self.backbone_name, "encode"):
+            features = self.backbone.encode(images)
+        check_features(self.backbone_name, features, len(self.levels))
         latents: list[Tensor] = []
         quantized: list[Quantized] = []
         for level in range(min(depth + 1, len(self.levels))):
-            values = [q.value for q in quantized]
-            latent = self.backbone.fuse(level, features[level], values) if level else features[0]
-            self._check_map("latent", self.backbone, level, latent, len(images))
+            latent = features[0]
+            if level:
+                with self._calling(self.backbone_name, "fuse"):
+                    latent = self.backbone.fuse(level, features[level], [q.value for q in quantized])
+            channels = self.levels[level].latent_channels
+            self._check_map(self.backbone_name, f"the latent of level {level}", level, channels, latent, images)
             latents.append(latent.float())
             if level < depth:
                 quantized.append(self._run_quantizer(level, latents[-1]))
@@ -231,29 +267,27 @@ class Tokenizer(nn.Module):
         return self._quantize(images, depth=level)[0][-1]
 
     def _run_quantizer(self, level: int, latents: Tensor) -> Quantized:
-        quantizer = self.quantizers[level]
-        with torch.autocast(latents.device.type, enabled=False):
+        quantizer, name = self.quantizers[level], self.quantizer_names[level]
+        with self._calling(name, "forward"), torch.autocast(latents.device.type, enabled=False):
             quantized: Quantized = quantizer(latents)
+        check_quantized(name, quantized)
         for value in (quantized.value, *quantized.prefixes):
-            self._check_map("value", quantizer, level, value, len(latents))
-        expected = (len(latents), len(quantizer.codebook_sizes), *latents.shape[-2:])
-        if quantized.codes.dtype != torch.int64 or quantized.codes.shape != expected:
-            raise TensorError(
-                f"{type(quantizer).__name__} returns malformed codes",
-                got=_describe(quantized.codes),
-                expected=f"torch.int64 {expected}",
-            )
+            self._check_values(level, value, latents)
+        check_codes(name, quantized.codes, (len(latents), len(quantizer.codebook_sizes), *latents.shape[-2:]))
         return quantized
 
+    def _values(self, level: int, codes: Tensor) -> Tensor:
+        with self._calling(self.quantizer_names[level], "decode"):
+            values = self.quantizers[level].decode(codes)
+        self._check_values(level, values, codes)
+        return values
+
     def _decode(self, values: Sequence[Tensor]) -> Tensor:
-        reconstructions = self.backbone.decode(values)
+        with self._calling(self.backbone_name, "decode"):
+            reconstructions = self.backbone.decode(values)
         size = self.backbone.image_size
-        if reconstructions.shape != (len(values[0]), 3, size, size):
-            raise TensorError(
-                f"{type(self.backbone).__name__}.decode returns images of a wrong shape",
-                got=tuple(reconstructions.shape),
-                expected=(len(values[0]), 3, size, size),
-            )
+        shape = (len(values[0]), 3, size, size)
+        check_map(self.backbone_name, "what decode returned", reconstructions, shape, values[0].device)
         return reconstructions.float()
 
     def _decode_prefixes(self, quantized: Sequence[Quantized]) -> tuple[Tensor, ...]:
@@ -270,20 +304,22 @@ class Tokenizer(nn.Module):
         if images.shape[1:] != (3, size, size) or not images.is_floating_point() or not len(images):
             raise TensorError(
                 "A tokenizer takes floating-point images in [0, 1]",
-                got=_describe(images),
+                got=form(images),
                 expected=f"(B, 3, {size}, {size})",
             )
 
-    def _check_map(self, what: str, maker: nn.Module, level: int, tensor: Tensor, batch: int) -> None:
-        shape = self.levels[level]
-        side = self.backbone.image_size // shape.stride
-        channels = shape.latent_channels if what == "latent" else shape.code_channels
-        if tensor.shape != (batch, channels, side, side):
-            raise TensorError(
-                f"{type(maker).__name__} makes a {what} of a wrong shape at level {level}",
-                got=tuple(tensor.shape),
-                expected=(batch, channels, side, side),
-            )
+    def _check_values(self, level: int, values: Tensor, like: Tensor) -> None:
+        channels = self.levels[level].code_channels
+        self._check_map(self.quantizer_names[level], f"the value of level {level}", level, channels, values, like)
+
+    def _check_map(self, name: str, what: str, level: int, channels: int, tensor: Tensor, like: Tensor) -> None:
+        side = self.backbone.image_size // self.levels[level].stride
+        check_map(name, what, tensor, (len(like), channels, side, side), like.device)
+
+    @staticmethod
+    def _calling(name: str, method: str) -> AbstractContextManager[None]:
+        # a compiler takes in the code behind the call, and cannot say what that raises
+        return nullcontext() if torch.compiler.is_compiling() else calling(name, method)
 
     def _check_all_codes(self, codes: Sequence[Tensor]) -> None:
         if len(codes) != len(self.levels):
@@ -306,13 +342,13 @@ class Tokenizer(nn.Module):
         if codes.dtype != torch.int64 or codes.shape[1:] != (len(sizes), side, side) or not len(codes):
             raise TensorError(
                 f"Codes of level {level} are malformed",
-                got=_describe(codes),
+                got=form(codes),
                 expected=f"torch.int64 (B, {len(sizes)}, {side}, {side})",
             )
         limits = torch.tensor(sizes, device=codes.device).view(1, -1, 1, 1)
         if bool(((codes < 0) | (codes >= limits)).any()):
             raise TensorError(
-                f"Codes of level {level} are out of range",
+                f"Codes of level {level} are out of range for {self.quantizer_names[level]}",
                 got=f"{codes.min().item()} to {codes.max().item()}",
                 expected=f"0 to K - 1 for K = {sizes[0] if len(set(sizes)) == 1 else sizes}",
             )
@@ -327,7 +363,3 @@ class _Afresh:
 
     def __iter__(self) -> Iterator[Tensor]:
         return map(self.latents, self.batches)
-
-
-def _describe(tensor: Tensor) -> str:
-    return f"{tensor.dtype} {tuple(tensor.shape)}"

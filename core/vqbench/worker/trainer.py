@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from torch.nn.utils import clip_grad_norm_, get_total_norm
 
 from vqbench.catalog import Catalog
 from vqbench.errors import VQBenchError
-from vqbench.interfaces import StepClock
+from vqbench.interfaces import Quantized, StepClock
 from vqbench.plan import Recipe, TrainUnit
 from vqbench.run.job import Progress
 from vqbench.seeds import derive_seed
@@ -34,6 +34,7 @@ from vqbench.worker.checkpoint import (
     read_state,
     write_checkpoint,
 )
+from vqbench.worker.loading import notes_of, split_of
 from vqbench.worker.objective import Objective
 from vqbench.worker.optimizer import WeightAverage, make_optimizer, set_learning_rate
 from vqbench.worker.parameter_count import count_parameters
@@ -100,9 +101,9 @@ class _Training:
         self.unit, self.folder, self.device = unit, folder, device
         self.recipe = recipe = Recipe.model_validate(dict(unit.recipe))
         self.objective = Objective(recipe, unit.objective, load_perceptual(recipe.lpips_weight, device))
-        dataset = build_dataset(unit.dataset, unit.image_size, catalog)
-        train = dataset.split("train")
-        self.notes = dataset.notes()
+        dataset, name = build_dataset(unit.dataset, unit.image_size, catalog), f"dataset {unit.dataset.id!r}"
+        train = split_of(dataset, "train", name=name)
+        self.notes = notes_of(dataset, name=name)
         self.batches = TrainingBatches(
             train,
             name=unit.dataset.id,
@@ -172,18 +173,18 @@ class _Training:
                 images,
                 output,
                 adversary=adversary.generator_loss if adversary else None,
-                last_layer=self.tokenizer.backbone.last_layer,
+                last_layer=self.tokenizer.last_layer,
             )
         set_learning_rate(self.optimizer, recipe, step)
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(value.total)
         norm = self._clip()
         self.losses = {"total": value.total.detach(), **value.terms}
-        self._check_finite({**self.losses, "norm of the gradient": norm})
+        self._check_finite({**self.losses, "norm of the gradient": norm}, output.quantized)
         self.optimizer.step()
         if adversary is not None:
             self.losses["discriminator"] = adversary.update(images, output.reconstructions, step, self.autocast)
-            self._check_finite(self.losses)
+            self._check_finite(self.losses, output.quantized)
         if self.average is not None:
             self.average.update(self.tokenizer, step + 1)
 
@@ -193,11 +194,17 @@ class _Training:
             return clip_grad_norm_(self.parameters, self.recipe.gradient_clip)
         return get_total_norm([p.grad for p in self.parameters if p.grad is not None])
 
-    def _check_finite(self, terms: dict[str, Tensor | float]) -> None:
+    def _check_finite(self, terms: dict[str, Tensor | float], quantized: Sequence[Quantized]) -> None:
         if torch.stack([torch.as_tensor(t, device=self.device).float() for t in terms.values()]).isfinite().all():
             return
+        names = dict.fromkeys(
+            name
+            for name, of_level in zip(self.tokenizer.quantizer_names, quantized, strict=True)
+            if not of_level.value.isfinite().all()
+        )
+        already = f" (the value of {' and '.join(names)} is not finite either)" if names else ""
         raise VQBenchError(
-            f"Training diverged at step {self.done + 1} of {self.recipe.steps}",
+            f"Training diverged at step {self.done + 1} of {self.recipe.steps}{already}",
             got=", ".join(f"{name} {float(term):.4g}" for name, term in terms.items()),
             expected="finite losses and gradients",
             hint="Lower recipe.lr, lengthen recipe.warmup_steps or set a recipe.gradient_clip.",
