@@ -172,6 +172,7 @@ class DatasetSpec(ComponentSpec):
     Attributes:
         revision: ``revision(parameters)`` identifies the content (a pinned version, or a checksum of what is on disk) without
             torch; raises :class:`~vqbench.errors.UnavailableError` where the data is not here.
+            It may go through all of the data: no time limit applies.
         image_sizes: those it has, as a tuple or a range; None means any.
         assets: a lazy target ``"package.module:function"`` for data that can be fetched: ``function(parameters)`` returns the
             assets (:class:`vqbench.assets.Asset`) that ``vqbench data fetch NAME`` gets. None: nothing is fetched.

@@ -86,7 +86,10 @@ class Measurement:
 
 
 class Metric(ABC):
-    """Accumulates over the whole test set, then computes one number."""
+    """Accumulates over the whole test set, then computes one number.
+
+    One that raises, or returns something else than it should, gets no more batches: its number is null with that reason.
+    """
 
     def prepare(self, context: EvaluationContext) -> None:  # noqa: B027 (a metric need not)
         """Called once, before the first batch; by default there is nothing to do.

@@ -44,7 +44,8 @@ class Tokenizer(nn.Module):
     Args:
         backbone: its ``levels`` say what latents it makes and what values it takes.
         quantizers: one per level, coarse to fine.
-        backbone_name, quantizer_name: what to call them in messages; by default after their classes.
+        backbone_name: what to call the backbone in messages; by default after its class.
+        quantizer_name: what to call the quantizers; by default each after its class.
 
     Raises:
         TensorError: backbone and quantizers do not fit together.
