@@ -94,8 +94,11 @@ def test_the_suite_that_a_plugin_brings_plans_with_changes(desk):
     assert "10 cells" in plan
 
 
-def test_the_conformance_kit_finds_nothing_to_mend(desk):
-    desk.types("vqbench check simvq")
+def test_the_conformance_kit_takes_a_whole_installed_plugin(desk):
+    checks = desk.reads("vqbench check vqp --check 'codes_are_*' --check parameters_are_documented")["checks"]
+    names = {"vector_quantize", "residual_vq", "sim_vq", "fsq", "residual_fsq", "lfq"}
+    assert {check["component"] for check in checks} == {f"vqp/{name}" for name in names}
+    assert {check["status"] for check in checks} == {"passed"}
 
 
 def test_the_adapters_own_tests_pass_where_it_is_installed(desk):

@@ -19,7 +19,7 @@ IMAGES = {  # how each class takes maps rather than sequences; ResidualVQ fails 
 CASES = [
     ("vector_quantize", {"dim": 8, "codebook_size": 16}),
     ("vector_quantize", {"dim": 8, "codebook_size": 16, "rotation_trick": False, "decay": 0.99}),
-    ("vector_quantize", {"dim": 8, "codebook_size": 16, "heads": 2, "codebook_dim": 4}),
+    ("vector_quantize", {"dim": 8, "codebook_size": 16, "heads": 2, "codebook_dim": 3}),
     ("vector_quantize", {"dim": 8, "codebook_size": 16, "heads": 2, "separate_codebook_per_head": True}),
     ("vector_quantize", {"dim": 8, "codebook_size": 16, "codebook_dim": 4, "use_cosine_sim": True}),
     ("vector_quantize", {"dim": 8, "codebook_size": 16, "kmeans_init": True, "threshold_ema_dead_code": 2}),

@@ -1,18 +1,26 @@
-"""vqbench's conformance kit on the wrapped classes, at small sizes."""
+"""vqbench's conformance kit on the wrapped classes, and what the library is known to fail there."""
 
 from vqbench.testing import parametrize_with_checks, subject
 
 
 @parametrize_with_checks(
     [
-        subject("vqp/vector_quantize", dim=4, codebook_size=16),
-        subject("vqp/vector_quantize", dim=8, codebook_size=16, heads=2, separate_codebook_per_head=True),
-        subject("vqp/residual_vq", dim=4, codebook_size=16, num_quantizers=2),
-        subject("vqp/sim_vq", dim=4, codebook_size=16),
-        subject("vqp/fsq", levels=[5, 4]),
-        subject("vqp/residual_fsq", levels=[5, 4], num_quantizers=2),
-        subject("vqp/lfq", codebook_size=16),
+        "vqp/fsq",
+        "vqp/residual_fsq",
+        subject("vqp/residual_vq", dim=4, codebook_size=64, num_quantizers=2),
+        subject("vqp/sim_vq", dim=4, codebook_size=64),
     ]
 )
 def test_conformance(check):
+    check()
+
+
+@parametrize_with_checks(
+    [subject("vqp/vector_quantize", dim=4), "vqp/lfq"],
+    expected_failures={
+        "no_score_matrix": "the library holds the distances of all positions to all codewords at once, and one-hots of that size "
+        "(VectorQuantize, ResidualVQ) or their softmax (LFQ, in training)"
+    },
+)
+def test_conformance_with_many_codewords(check):
     check()
