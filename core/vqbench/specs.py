@@ -194,6 +194,7 @@ class MetricSpec(ComponentSpec):
 
     ``better`` is the direction; ``protocol`` says in a few words which of the definitions of that name it is. ``weights`` names
     the pretrained weights it needs (those of ``vqbench weights``): a null for want of them is measured once they are here.
+    The capability ``"symmetric"`` says that originals and reconstructions may change places.
     """
 
     kind: ClassVar[str] = "metric"

@@ -19,6 +19,7 @@ __all__ = [
     "SSIM_SKIMAGE",
 ]
 
+_SYMMETRIC = frozenset({"symmetric"})
 _UINT8 = "clamped, rounded to the nearest of 256 levels, RGB"
 
 PSNR = MetricSpec(
@@ -28,6 +29,7 @@ PSNR = MetricSpec(
     unit="dB",
     better="higher",
     protocol=f"mean over images of 10 log10(255^2 / MSE of the image); {_UINT8}",
+    capabilities=_SYMMETRIC,
 )
 
 SSIM = MetricSpec(
@@ -41,6 +43,7 @@ SSIM = MetricSpec(
         f"data range 255, mean over positions, channels, then images; {_UINT8}"
     ),
     paper="Wang, Bovik, Sheikh, Simoncelli, IEEE TIP 13(4), 2004",
+    capabilities=_SYMMETRIC,
 )
 
 L1 = MetricSpec(
@@ -50,6 +53,7 @@ L1 = MetricSpec(
     unit="grey levels",
     better="lower",
     protocol=f"mean over images of the mean absolute difference, in steps of 1/255; {_UINT8}",
+    capabilities=_SYMMETRIC,
 )
 
 MSE = MetricSpec(
@@ -59,6 +63,7 @@ MSE = MetricSpec(
     unit="squared grey levels",
     better="lower",
     protocol=f"mean over images of the mean squared difference, in steps of 1/255; {_UINT8}",
+    capabilities=_SYMMETRIC,
 )
 
 MS_SSIM = MetricSpec(
@@ -72,6 +77,7 @@ MS_SSIM = MetricSpec(
         f"data range 255, mean over channels, then images; {_UINT8}"
     ),
     paper="Wang, Simoncelli, Bovik, Asilomar 2003",
+    capabilities=_SYMMETRIC,
 )
 
 PSNR_POOLED = MetricSpec(
@@ -81,6 +87,7 @@ PSNR_POOLED = MetricSpec(
     unit="dB",
     better="higher",
     protocol=f"10 log10(255^2 / MSE over all images), as torchmetrics' default; {_UINT8}",
+    capabilities=_SYMMETRIC,
 )
 
 PSNR_FLOAT = MetricSpec(
@@ -90,6 +97,7 @@ PSNR_FLOAT = MetricSpec(
     unit="dB",
     better="higher",
     protocol="mean over images of 10 log10(1 / MSE of the image); float32 RGB in [0, 1], reconstructions as decoded",
+    capabilities=_SYMMETRIC,
 )
 
 SSIM_SKIMAGE = MetricSpec(
@@ -102,6 +110,7 @@ SSIM_SKIMAGE = MetricSpec(
         "skimage.metrics.structural_similarity: uniform window 7x7, valid region, sample covariance, K1 0.01, K2 0.03, "
         f"data range 255, mean over positions, channels, then images; {_UINT8}"
     ),
+    capabilities=_SYMMETRIC,
 )
 
 
@@ -118,6 +127,7 @@ def _lpips(net: str, target: str, network: str, smallest: int) -> MetricSpec:
         ),
         weights=(f"lpips_{net}",),
         paper="Zhang, Isola, Efros, Shechtman, Wang, CVPR 2018 (arXiv 1801.03924)",
+        capabilities=_SYMMETRIC,
     )
 
 

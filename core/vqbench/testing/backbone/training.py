@@ -1,0 +1,153 @@
+"""Checks of a backbone's parameters: all of them learn, the last layer is the last, and they survive saving."""
+
+from __future__ import annotations
+
+import pickle
+import tempfile
+from copy import deepcopy
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from vqbench.interfaces import Backbone
+from vqbench.testing.backbone.parts import (
+    Geometry,
+    backbone_of,
+    new_backbone,
+    pass_through,
+    some_images,
+    values_from,
+)
+from vqbench.testing.check import Check, NotApplicable, check, expect
+from vqbench.testing.subject import Subject
+from vqbench.worker.tensor_file import check_tensors, read_tensor_file, write_tensor_file
+
+__all__ = ["TRAINING_CHECKS"]
+
+STEPS = 3
+"""Layers that start at zero keep the gradient from others in the first step."""
+
+
+@check(
+    protects="A parameter without a gradient is never trained, yet counted among the parameters.",
+    fix="Look for layers that forward passes do not use, and for detach(), round() or no_grad() on the way.",
+)
+def every_parameter_is_trained(subject: Subject) -> None:
+    shared = backbone_of(subject)
+    backbone = deepcopy(shared).train()
+    idle = {name for name, parameter in backbone.named_parameters() if parameter.requires_grad}
+    optimiser = torch.optim.SGD(backbone.parameters(), lr=1e-2)
+    for _ in range(STEPS):
+        images = some_images(backbone, 2)
+        optimiser.zero_grad()
+        (backbone.decode(pass_through(backbone, images).values) - images).square().mean().backward()
+        for name, parameter in backbone.named_parameters():
+            if parameter.grad is not None:
+                expect(parameter.grad.isfinite().all(), f"the gradient of {name} is not finite")
+                idle -= {name} if parameter.grad.any() else set()
+        if not idle:
+            break
+        optimiser.step()
+    expect(not idle, "no gradient reaches", got=", ".join(sorted(idle)[:4]), expected="one for every parameter")
+
+
+@check(
+    protects="Adaptive weights of losses are computed from the gradients of this layer; another one scales them wrongly.",
+    fix="Return the weight of the decoder's last layer: the parameter itself, not a copy or its data.",
+)
+def last_layer_is_next_to_the_image(subject: Subject) -> None:
+    backbone = backbone_of(subject)
+    last = backbone.last_layer
+    parameters = [parameter for parameter in backbone.parameters() if parameter.requires_grad]
+    expect(any(parameter is last for parameter in parameters), "last_layer is none of the parameters that are trained")
+    distance = _distances(backbone.decode(values_from(backbone, some_images(backbone, 1))))
+    expect(last in distance, "last_layer has no part in decode()")
+    nearer = [
+        name
+        for name, parameter in backbone.named_parameters()
+        if parameter.ndim > 1 and distance.get(parameter, distance[last]) < distance[last]
+    ]
+    expect(not nearer, "other weights come after last_layer", got=", ".join(nearer[:4]), expected="none")
+
+
+@check(
+    protects="Clamped images give no gradient where they are clamped; metrics clamp by themselves.",
+    fix="Return the last layer's output, scaled to [0, 1] but not clamped.",
+)
+def images_leave_unclamped(subject: Subject) -> None:
+    backbone = deepcopy(backbone_of(subject))
+    values = values_from(backbone, some_images(backbone))
+    with torch.no_grad():
+        for _ in range(30):
+            images = backbone.decode(values)
+            if images.std() > 0.3:  # as wide as [0, 1] allows: some values are outside, unless they are held back
+                break
+            backbone.last_layer.mul_(2)
+        else:
+            raise NotApplicable("the last layer does not scale the images")
+    clamped = float(((images == 0) | (images == 1)).float().mean())
+    expect(clamped < 0.01, "decoded values are exactly 0 or 1", got=f"{clamped:.0%} of them", expected="next to none")
+
+
+@check(
+    protects="A checkpoint holds the state dict alone: what is not in it is lost, and the numbers with it.",
+    fix="Keep all that the outputs depend on in parameters and buffers (register_buffer), and none of it random otherwise.",
+)
+def state_survives_saving(subject: Subject) -> None:
+    backbone = backbone_of(subject)
+    other = new_backbone(subject, _geometry(backbone)).eval()
+    with tempfile.TemporaryDirectory(prefix="vqbench-check-") as folder:
+        path = Path(folder, "state.safetensors")
+        write_tensor_file(path, backbone.state_dict(), {})
+        _, state = read_tensor_file(path)
+        check_tensors(path, state, other.state_dict())
+    other.load_state_dict(state)
+    _expect_equal(backbone, other, "is another after saving and loading")
+
+
+@check(
+    protects="A module that cannot be copied or pickled cannot be sent to another process, nor averaged over training.",
+    fix="Keep no open files, lambdas or local classes in the module.",
+)
+def pickles_for_a_spawned_process(subject: Subject) -> None:
+    backbone = backbone_of(subject)
+    _expect_equal(backbone, pickle.loads(pickle.dumps(backbone)), "is another after pickling")
+
+
+def _geometry(backbone: Backbone) -> Geometry:
+    return Geometry(backbone.image_size, tuple(level.stride for level in backbone.levels))
+
+
+@torch.no_grad()
+def _expect_equal(backbone: Backbone, other: Backbone, what: str) -> None:
+    images = some_images(backbone, 2)
+    values = values_from(backbone, images)
+    expect(all(map(torch.equal, values_from(other, images), values)), f"the encoder {what}")
+    expect(torch.equal(other.decode(values), backbone.decode(values)), f"the decoder {what}")
+
+
+def _distances(output: Tensor) -> dict[nn.Parameter, int]:
+    """How many steps of the backward pass lie between an output and each parameter it depends on, at least."""
+    found: dict[nn.Parameter, int] = {}
+    nodes, seen, distance = [output.grad_fn], {output.grad_fn}, 0
+    while nodes:
+        following = []
+        for node in nodes:
+            if hasattr(node, "variable"):
+                found[node.variable] = distance
+            for after, _ in node.next_functions if node is not None else ():
+                if after is not None and after not in seen:
+                    seen.add(after)
+                    following.append(after)
+        nodes, distance = following, distance + 1
+    return found
+
+
+TRAINING_CHECKS: tuple[Check, ...] = (
+    every_parameter_is_trained,
+    last_layer_is_next_to_the_image,
+    images_leave_unclamped,
+    state_survives_saving,
+    pickles_for_a_spawned_process,
+)
