@@ -1,4 +1,4 @@
-"""What every backbone must do, for each built-in one: shapes, no skips, levels joined by values, determinism."""
+"""What built-in backbones do beyond the conformance kit (test_components.py): every size, three levels, scaling, presets."""
 
 from __future__ import annotations
 
@@ -90,24 +90,7 @@ def test_a_level_may_be_several_doublings_coarser(spec: BackboneSpec) -> None:
 
 
 @every_backbone
-@pytest.mark.parametrize("count", [1, 2, 3])
-def test_the_decoder_sees_values_only(spec: BackboneSpec, count: int) -> None:
-    backbone = build(spec, 32, pyramid(4, count))
-    images = torch.rand(1, 3, 32, 32, requires_grad=True)
-    values = [v.detach().requires_grad_() for v in values_of(backbone, images)]
-    first = backbone.decode(values)
-    values_of(backbone, torch.rand(1, 3, 32, 32))  # another image changes nothing
-    assert torch.equal(backbone.decode(values), first)
-    (first**2).sum().backward()
-    assert images.grad is None
-    encoder = {id(p) for p in backbone.encoder.parameters()}  # type: ignore[union-attr]
-    assert encoder
-    assert all(p.grad is None for p in backbone.parameters() if id(p) in encoder)
-    assert all(v.grad is not None and v.grad.abs().sum() > 0 for v in values)
-
-
-@every_backbone
-@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("count", [1, 3])
 def test_every_parameter_learns_through_the_values(spec: BackboneSpec, count: int) -> None:
     backbone = build(spec, 32, pyramid(4, count))
     images = torch.rand(2, 3, 32, 32)
@@ -134,18 +117,6 @@ def test_a_finer_latent_depends_on_all_coarser_values_and_on_its_features(spec: 
         before = backbone.fuse(1, features[1], values[:1])
         after = backbone.fuse(1, features[1], [values[0] + 1])
     assert not torch.equal(before, after)
-
-
-@every_backbone
-def test_evaluation_is_deterministic(spec: BackboneSpec) -> None:
-    images = torch.rand(2, 3, 32, 32)
-    levels = pyramid(4, 2)
-    first, again = build(spec, 32, levels).eval(), build(spec, 32, levels).eval()
-    with torch.no_grad():
-        one = first.decode(values_of(first, images))
-        assert torch.equal(one, first.decode(values_of(first, images)))
-        assert torch.equal(one, again.decode(values_of(again, images)))  # the seed decides the weights
-        torch.testing.assert_close(one[:1], first.decode(values_of(first, images[:1])))  # images do not mix
 
 
 @every_backbone

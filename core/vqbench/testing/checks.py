@@ -5,7 +5,7 @@ from __future__ import annotations
 from vqbench.testing.backbone import BACKBONE_CHECKS
 from vqbench.testing.check import Check
 from vqbench.testing.dataset import DATASET_CHECKS
-from vqbench.testing.descriptor import DESCRIPTOR_CHECKS
+from vqbench.testing.descriptor import ANNOUNCEMENT_CHECKS, DESCRIPTOR_CHECKS
 from vqbench.testing.metric import METRIC_CHECKS
 from vqbench.testing.quantizer import QUANTIZER_CHECKS
 from vqbench.testing.suite import SUITE_CHECKS
@@ -17,7 +17,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
     "backbone": (*DESCRIPTOR_CHECKS, *BACKBONE_CHECKS),
     "dataset": (*DESCRIPTOR_CHECKS, *DATASET_CHECKS),
     "metric": (*DESCRIPTOR_CHECKS, *METRIC_CHECKS),
-    "suite": (*DESCRIPTOR_CHECKS, *SUITE_CHECKS),
+    "suite": (*ANNOUNCEMENT_CHECKS, *SUITE_CHECKS),
 }
 """By kind, in the order they run: what is cheap and basic first."""
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from functools import cache
 
-from vqbench.catalog import Entry, missing_requirements
+from vqbench.catalog import CatalogOptions, Entry, missing_requirements
 from vqbench.specs import QuantizerSpec
-from vqbench.testing.check import Check, check, expect
+from vqbench.testing.check import Check, NotApplicable, check, expect
+from vqbench.testing.fresh_process import HEAVY, IMPORTED, catalog_elsewhere
 from vqbench.testing.subject import Subject
 
-__all__ = ["DESCRIPTOR_CHECKS"]
-
-HEAVY = ("torch", "torchvision", "timm")
-SECONDS_TO_LOAD = 60.0
+__all__ = ["ANNOUNCEMENT_CHECKS", "DESCRIPTOR_CHECKS"]
 
 
 @check(
@@ -22,8 +18,7 @@ SECONDS_TO_LOAD = 60.0
     fix="Import torch in the target's module, not in the plugin's; name the class as a text, \"package.module:Class\".",
 )
 def registration_imports_no_torch(subject: Subject) -> None:
-    options = subject.catalog.options
-    heavy = _imported_by_loading(options.plugins, options.disabled, options.autoload)
+    heavy = _imported_by_loading(subject.catalog.options)
     expect(
         not heavy,
         "loading the plugins imports what only their targets may",
@@ -33,23 +28,9 @@ def registration_imports_no_torch(subject: Subject) -> None:
 
 
 @cache
-def _imported_by_loading(plugins: tuple[str, ...], disabled: tuple[str, ...], autoload: bool) -> str:
-    """Which of the heavy packages a new process has imported once its catalog is loaded; once for all components.
-
-    Raises:
-        CheckFailure: it does not load there.
-    """
-    code = (
-        "import sys\nfrom vqbench.catalog import Catalog, CatalogOptions\n"
-        f"Catalog.load(CatalogOptions(plugins={plugins!r}, disabled={disabled!r}, autoload={autoload!r})).entries()\n"
-        f"sys.stderr.write('loaded:' + ','.join(m for m in {HEAVY!r} if m in sys.modules))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=SECONDS_TO_LOAD, check=False
-    )
-    _, told, heavy = done.stderr.rpartition("loaded:")
-    expect(told, "the plugins do not load in a process of their own", got=done.stderr[-1000:])
-    return heavy
+def _imported_by_loading(options: CatalogOptions) -> str:
+    """Which of the heavy packages a new process has imported once its catalog is loaded; once for all components."""
+    return str(catalog_elsewhere(options, f"catalog.entries()\nanswer = {IMPORTED}"))
 
 
 @check(
@@ -76,10 +57,9 @@ def the_target_is_a_class_of_its_kind(subject: Subject) -> None:
     from vqbench import interfaces
 
     entry = subject.entry
-    if not isinstance(entry, Entry):
-        return
-    missing = missing_requirements(entry.spec)
-    expect(not missing, "a requirement is not installed", got=", ".join(r.module for r in missing))
+    assert isinstance(entry, Entry)
+    if missing := missing_requirements(entry.spec):
+        raise NotApplicable(f"{missing[0].module} is not installed: {missing[0].install}")
     kind: type = getattr(interfaces, entry.kind.capitalize())
     targets: list[Entry | str] = [entry]
     if isinstance(entry.spec, QuantizerSpec):
@@ -94,8 +74,7 @@ def the_target_is_a_class_of_its_kind(subject: Subject) -> None:
         )
 
 
-DESCRIPTOR_CHECKS: tuple[Check, ...] = (
-    registration_imports_no_torch,
-    parameters_are_documented,
-    the_target_is_a_class_of_its_kind,
-)
+ANNOUNCEMENT_CHECKS: tuple[Check, ...] = (registration_imports_no_torch, parameters_are_documented)
+"""Of whatever a plugin announces."""
+DESCRIPTOR_CHECKS: tuple[Check, ...] = (*ANNOUNCEMENT_CHECKS, the_target_is_a_class_of_its_kind)
+"""Of components that have a class."""

@@ -1,4 +1,4 @@
-"""What a component gives in a process that knows nothing of this one."""
+"""What a catalog or a component gives in a process that knows nothing of this one."""
 
 from __future__ import annotations
 
@@ -9,18 +9,22 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
+from vqbench.catalog import CatalogOptions
 from vqbench.testing.check import expect
 from vqbench.testing.subject import Subject
 
-__all__ = ["HEAVY", "in_a_fresh_process"]
+__all__ = ["HEAVY", "IMPORTED", "catalog_elsewhere", "component_elsewhere"]
 
 HEAVY = ("torch", "torchvision", "timm")
 """Packages that take seconds to import, and that planning and listing do without."""
+IMPORTED = f"', '.join(module for module in {HEAVY!r} if module in sys.modules)"
+"""An expression: those of them that are imported by now, as a text."""
+
 SECONDS = 120.0
 HASH_SEED = "20201120"
-"""Of the new process, so that the order of sets of texts is another there."""
+"""Of the new process, so that sets of texts have another order there."""
 
-PRELUDE = """
+CATALOG = """
 import json, os, sys
 told = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)  # what plugins print is no answer
@@ -28,34 +32,31 @@ given = json.load(sys.stdin)
 sys.path[:] = given["path"]
 from vqbench.catalog import Catalog, CatalogOptions, Entry, resolve_parameters
 catalog = Catalog.load(CatalogOptions(**given["options"]))
-entry = catalog.find(given["name"])
-parameters = resolve_parameters(entry.spec, given["given"]) if isinstance(entry, Entry) else {}
 """
-POSTLUDE = """
+COMPONENT = """
+entry = catalog.find(given["name"])
+parameters = resolve_parameters(entry.spec, given["parameters"]) if isinstance(entry, Entry) else {}
+"""
+ANSWER = """
 json.dump(answer, told)
 told.close()
 """
 
 
-def in_a_fresh_process(subject: Subject, code: str) -> Any:
-    """What a new Python process with another hash seed finds for the same component: JSON values.
+def catalog_elsewhere(options: CatalogOptions, code: str, **given: Any) -> Any:
+    """What a new Python process with another hash seed answers, once it has loaded the same catalog.
 
     Args:
-        subject: the component.
-        code: sets ``answer``, from ``catalog``, ``entry`` and ``parameters``; torch is not imported unless it does that.
+        options: of the catalog.
+        code: sets ``answer`` to JSON values, from ``catalog`` and ``given``. Nothing heavy is imported unless it does that.
+        given: JSON values.
 
     Raises:
         CheckFailure: the process ends without an answer.
     """
-    given = {
-        "path": sys.path,
-        "options": asdict(subject.catalog.options),
-        "name": f"{subject.entry.kind}:{subject.entry.id}",
-        "given": dict(subject.given),
-    }
     done = subprocess.run(
-        [sys.executable, "-c", PRELUDE + code + POSTLUDE],
-        input=json.dumps(given),
+        [sys.executable, "-c", CATALOG + code + ANSWER],
+        input=json.dumps({"path": sys.path, "options": asdict(options)} | given),
         capture_output=True,
         text=True,
         timeout=SECONDS,
@@ -64,3 +65,9 @@ def in_a_fresh_process(subject: Subject, code: str) -> Any:
     )
     expect(done.returncode == 0, "a process of its own ends with an error", got=done.stderr.strip()[-1000:])
     return json.loads(done.stdout)
+
+
+def component_elsewhere(subject: Subject, code: str) -> Any:
+    """The same of one component: ``code`` finds its ``entry`` and complete ``parameters`` as well."""
+    name = f"{subject.entry.kind}:{subject.entry.id}"
+    return catalog_elsewhere(subject.catalog.options, COMPONENT + code, name=name, parameters=dict(subject.given))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import pickle
 import random
 from collections.abc import Iterator
 
@@ -34,10 +35,9 @@ def expect_no_draw(what: str) -> Iterator[None]:
     expect(not moved, f"{what} draws from a global generator", got=", ".join(moved), expected="none")
 
 
-def _states() -> dict[str, object]:
-    of_numpy = np.random.get_state()
+def _states() -> dict[str, bytes]:
     return {
-        "Python's": random.getstate(),
-        "numpy's": (of_numpy[1].tobytes(), *of_numpy[2:]),  # type: ignore[union-attr]
+        "Python's": pickle.dumps(random.getstate()),
+        "numpy's": pickle.dumps(np.random.get_state()),
         "torch's": torch.get_rng_state().numpy().tobytes(),
     }

@@ -12,7 +12,7 @@ from vqbench.plan import Plan, build_plan, load_suite
 from vqbench.plan.suite import Suite
 from vqbench.specs import ComponentSpec, DatasetSpec
 from vqbench.testing.check import Check, CheckFailure, check, expect
-from vqbench.testing.fresh_process import HEAVY, in_a_fresh_process
+from vqbench.testing.fresh_process import HEAVY, IMPORTED, component_elsewhere
 from vqbench.testing.subject import Subject
 
 __all__ = ["SUITE_CHECKS"]
@@ -20,7 +20,7 @@ __all__ = ["SUITE_CHECKS"]
 PLAN = f"""
 from vqbench.plan import build_plan, load_suite
 build_plan(load_suite(entry.spec.path), catalog)
-answer = ", ".join(module for module in {HEAVY!r} if module in sys.modules)
+answer = {IMPORTED}
 """
 
 
@@ -80,7 +80,7 @@ def every_exclusion_excludes_something(subject: Subject) -> None:
     fix="Import torch in the modules of targets only, not in functions of descriptors (levels, check, revision).",
 )
 def planning_imports_no_torch(subject: Subject) -> None:
-    heavy = in_a_fresh_process(subject, PLAN)
+    heavy = component_elsewhere(subject, PLAN)
     expect(not heavy, "planning the suite imports", got=heavy, expected="none of " + ", ".join(HEAVY))
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "Passage",
     "backbone_of",
     "first_built",
+    "geometry_of",
     "new_backbone",
     "pass_through",
     "some_images",
@@ -127,6 +128,11 @@ def backbone_of(subject: Subject) -> Backbone:
         CheckFailure: it can be built for neither.
     """
     return first_built(subject, (*SEVERAL, *SINGLE))
+
+
+def geometry_of(backbone: Backbone) -> Geometry:
+    """What a backbone was built for."""
+    return Geometry(backbone.image_size, tuple(level.stride for level in backbone.levels))
 
 
 def some_images(backbone: Backbone, count: int = 3) -> Tensor:

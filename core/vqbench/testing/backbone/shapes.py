@@ -11,6 +11,7 @@ from vqbench.testing.backbone.parts import (
     Geometry,
     backbone_of,
     first_built,
+    geometry_of,
     new_backbone,
     pass_through,
     some_images,
@@ -60,8 +61,7 @@ def several_levels_are_built_where_claimed(subject: Subject) -> None:
 
 
 def _expect_shapes(backbone: Backbone, count: int) -> None:
-    size, levels = backbone.image_size, backbone.levels
-    where = Geometry(size, tuple(level.stride for level in levels))
+    size, levels, where = backbone.image_size, backbone.levels, geometry_of(backbone)
     images = some_images(backbone, count)
     with torch.no_grad():
         passed = pass_through(backbone, images)
@@ -78,8 +78,8 @@ def _expect_shapes(backbone: Backbone, count: int) -> None:
             expected=shape,
         )
         expect(latents.isfinite().all(), f"{where}: a latent of level {index} is not finite")
-    shape = tuple(images.shape)
-    expect(tuple(decoded.shape) == shape, f"{where}: decoded images", got=tuple(decoded.shape), expected=shape)
+    given, got = tuple(images.shape), tuple(decoded.shape)
+    expect(got == given, f"{where}: decoded images", got=got, expected=given)
     expect(decoded.dtype == torch.float32, f"{where}: decoded images", got=decoded.dtype, expected=torch.float32)
     expect(decoded.isfinite().all(), f"{where}: a decoded image is not finite")
 

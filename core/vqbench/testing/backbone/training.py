@@ -12,14 +12,16 @@ from torch import Tensor, nn
 
 from vqbench.interfaces import Backbone
 from vqbench.testing.backbone.parts import (
-    Geometry,
     backbone_of,
+    first_built,
+    geometry_of,
     new_backbone,
     pass_through,
     some_images,
     values_from,
 )
 from vqbench.testing.check import Check, NotApplicable, check, expect
+from vqbench.testing.randomness import reseed
 from vqbench.testing.subject import Subject
 from vqbench.worker.tensor_file import check_tensors, read_tensor_file, write_tensor_file
 
@@ -41,7 +43,8 @@ def every_parameter_is_trained(subject: Subject) -> None:
     for _ in range(STEPS):
         images = some_images(backbone, 2)
         optimiser.zero_grad()
-        (backbone.decode(pass_through(backbone, images).values) - images).square().mean().backward()
+        error = (backbone.decode(pass_through(backbone, images).values) - images).square().mean()
+        error.backward()  # type: ignore[no-untyped-call]
         for name, parameter in backbone.named_parameters():
             if parameter.grad is not None:
                 expect(parameter.grad.isfinite().all(), f"the gradient of {name} is not finite")
@@ -50,6 +53,19 @@ def every_parameter_is_trained(subject: Subject) -> None:
             break
         optimiser.step()
     expect(not idle, "no gradient reaches", got=", ".join(sorted(idle)[:4]), expected="one for every parameter")
+
+
+@check(
+    protects="One seed must give one record: weights that it does not decide differ from run to run.",
+    fix="Initialise by torch's global generator (torch.nn.init), which is seeded for each component; not by numpy or Python.",
+)
+def the_seed_decides_the_weights(subject: Subject) -> None:
+    backbone = backbone_of(subject)
+    reseed(7)
+    again = first_built(subject, (geometry_of(backbone),)).state_dict()
+    state = backbone.state_dict()
+    other = [name for name, tensor in state.items() if not torch.equal(again[name], tensor)]
+    expect(not other, "two backbones of one seed differ in", got=", ".join(other[:4]), expected="none")
 
 
 @check(
@@ -96,7 +112,7 @@ def images_leave_unclamped(subject: Subject) -> None:
 )
 def state_survives_saving(subject: Subject) -> None:
     backbone = backbone_of(subject)
-    other = new_backbone(subject, _geometry(backbone)).eval()
+    other = new_backbone(subject, geometry_of(backbone)).eval()
     with tempfile.TemporaryDirectory(prefix="vqbench-check-") as folder:
         path = Path(folder, "state.safetensors")
         write_tensor_file(path, backbone.state_dict(), {})
@@ -115,10 +131,6 @@ def pickles_for_a_spawned_process(subject: Subject) -> None:
     _expect_equal(backbone, pickle.loads(pickle.dumps(backbone)), "is another after pickling")
 
 
-def _geometry(backbone: Backbone) -> Geometry:
-    return Geometry(backbone.image_size, tuple(level.stride for level in backbone.levels))
-
-
 @torch.no_grad()
 def _expect_equal(backbone: Backbone, other: Backbone, what: str) -> None:
     images = some_images(backbone, 2)
@@ -129,22 +141,22 @@ def _expect_equal(backbone: Backbone, other: Backbone, what: str) -> None:
 
 def _distances(output: Tensor) -> dict[nn.Parameter, int]:
     """How many steps of the backward pass lie between an output and each parameter it depends on, at least."""
+    assert output.grad_fn is not None
     found: dict[nn.Parameter, int] = {}
     nodes, seen, distance = [output.grad_fn], {output.grad_fn}, 0
     while nodes:
         following = []
         for node in nodes:
-            if hasattr(node, "variable"):
+            if hasattr(node, "variable"):  # where the gradient of a parameter is added up
                 found[node.variable] = distance
-            for after, _ in node.next_functions if node is not None else ():
-                if after is not None and after not in seen:
-                    seen.add(after)
-                    following.append(after)
+            following += [after for after, _ in node.next_functions if after is not None and after not in seen]
+            seen.update(following)
         nodes, distance = following, distance + 1
     return found
 
 
 TRAINING_CHECKS: tuple[Check, ...] = (
+    the_seed_decides_the_weights,
     every_parameter_is_trained,
     last_layer_is_next_to_the_image,
     images_leave_unclamped,

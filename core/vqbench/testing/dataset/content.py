@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vqbench.testing.check import Check, check, expect
 from vqbench.testing.dataset.parts import dataset_of, hash_of, hashes_of, revision_of, sampled_hashes, splits_of
-from vqbench.testing.fresh_process import HEAVY, in_a_fresh_process
+from vqbench.testing.fresh_process import IMPORTED, component_elsewhere
 from vqbench.testing.randomness import expect_no_draw, reseed
 from vqbench.testing.subject import Subject
 
@@ -13,11 +13,11 @@ __all__ = ["CONTENT_CHECKS"]
 HASHES = """
 from vqbench.testing import Subject
 from vqbench.testing.dataset.parts import sampled_hashes
-answer = sampled_hashes(Subject(entry=entry, catalog=catalog, given=given["given"]))
+answer = sampled_hashes(Subject(entry=entry, catalog=catalog, given=given["parameters"]))
 """
 REVISION = f"""
 revision = entry.spec.revision(parameters)
-answer = [revision, ", ".join(module for module in {HEAVY!r} if module in sys.modules)]
+answer = [revision, {IMPORTED}]
 """
 
 
@@ -45,7 +45,7 @@ def an_index_always_gives_the_same_image(subject: Subject) -> None:
 )
 def another_process_sees_the_same_images(subject: Subject) -> None:
     here = sampled_hashes(subject)
-    there = in_a_fresh_process(subject, HASHES)
+    there = component_elsewhere(subject, HASHES)
     expect(there == here, "another process sees other images, or in another order")
 
 
@@ -67,7 +67,7 @@ def revision_is_stable_and_needs_no_torch(subject: Subject) -> None:
     revision = revision_of(subject)
     expect(isinstance(revision, str) and revision, "the revision is no text, or empty", got=repr(revision)[:200])
     expect(revision_of(subject) == revision, "the revision is another the second time", got=revision_of(subject))
-    there, heavy = in_a_fresh_process(subject, REVISION)
+    there, heavy = component_elsewhere(subject, REVISION)
     expect(there == revision, "another process sees another revision", got=there, expected=revision)
     expect(not heavy, "revision() imports torch", got=heavy)
 

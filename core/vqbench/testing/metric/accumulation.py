@@ -64,7 +64,7 @@ def instances_share_nothing(subject: Subject) -> None:
     images = originals()
     mild, strong = noisy(images, 0.05), noisy(images, 0.3)
     alone = measure(subject, images, mild).number
-    beside = measure(subject, images, mild, (2,), between=lambda: measure(subject, images, strong)).number
+    beside = measure(subject, images, mild, (4,), between=lambda: measure(subject, images, strong)).number
     expect(
         close(beside.value, alone.value), "another instance moves the number", got=beside.value, expected=alone.value
     )
@@ -89,7 +89,7 @@ def batches_are_left_as_they_are(subject: Subject) -> None:
     fix="Return Measurement(value=None, reason=...) where there is no number: no images, an infinite mean, too few images.",
 )
 def a_number_is_finite_or_null_with_a_reason(subject: Subject) -> None:
-    images = originals()
+    images = originals()[:2]
     flat = torch.zeros_like(images)
     cases = {
         "equal images": (images, images.clone()),
