@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import pickle
 import tempfile
 from copy import deepcopy
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
 import torch
@@ -128,7 +128,7 @@ def state_survives_saving(subject: Subject) -> None:
 )
 def pickles_for_a_spawned_process(subject: Subject) -> None:
     backbone = backbone_of(subject)
-    _expect_equal(backbone, pickle.loads(pickle.dumps(backbone)), "is another after pickling")
+    _expect_equal(backbone, ForkingPickler.loads(ForkingPickler.dumps(backbone)), "is another after pickling")
 
 
 @torch.no_grad()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
+from multiprocessing.reduction import ForkingPickler
 
 import torch
 from torch import Tensor
@@ -77,7 +77,10 @@ def batches_hold_the_same_images(subject: Subject) -> None:
 def pickles_for_a_spawned_process(subject: Subject) -> None:
     for split, images in splits_of(dataset_of(subject)):
         before = hashes_of(images)
-        expect(hashes_of(pickle.loads(pickle.dumps(images))) == before, f"the {split} images are others after pickling")
+        expect(
+            hashes_of(ForkingPickler.loads(ForkingPickler.dumps(images))) == before,
+            f"the {split} images are others after pickling",
+        )
 
 
 @check(
