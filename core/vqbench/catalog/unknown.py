@@ -43,7 +43,8 @@ def explain_unknown(
     elif loaded:
         hints.append(f"Plugin {plugin!r} is installed and has no such {thing}.")
     elif plugin:
-        hints.insert(0, f"No plugin {plugin!r} is installed: install its distribution, or give its file with --plugin.")
+        where = "install its distribution (records of it name that), or give its file with --plugin"
+        hints.insert(0, f"No plugin {plugin!r} is installed: {where}.")
     else:
         hints.append("Is the plugin installed?")
     if failures:

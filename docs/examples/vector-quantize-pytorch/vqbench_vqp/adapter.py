@@ -16,8 +16,8 @@ class Adapter(Quantizer):
     What is measured is the library's: its search, its gradients, its loss, as it weighs it itself. That loss comes as one number,
     ``auxiliary``, a mean over elements; a recipe's ``loss_weights.auxiliary`` is a factor on all of it.
 
-    In evaluation the value is what the codes decode to. The module's own output may differ from that in the last bits (a sum in
-    another order), and with noise or linear maps in more; whoever has only the codes gets the decoded one.
+    In evaluation the value is what the codes decode to, which is all that whoever has only the codes can get. The module's own
+    output differs from it in the last bits, where sums or products are taken in another order.
 
     Args:
         module: the wrapped one.
