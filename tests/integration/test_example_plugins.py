@@ -72,6 +72,12 @@ def test_installed_plugins_and_their_components_are_listed(desk):
     assert {"simvq", "sim_vq", "vector_quantize", "residual_vq", "residual_fsq", "vqp/fsq", "fsq"} <= names
 
 
+def test_a_plugins_namesake_of_a_built_in_method_is_noted_once_and_not_by_every_command(desk):
+    note = "quantizer 'fsq' is the built-in one; that of another plugin is called vqp/fsq"
+    assert note in desk.types("vqbench plugins")
+    assert "note:" not in desk.types("vqbench plan examples.toml")
+
+
 def test_a_suite_crosses_them_with_built_in_methods_and_ranks_them_together(desk):
     rows = desk.reads("vqbench leaderboard results --board quality")["rows"]
     assert {row["quantizer"] for row in rows} == {"simvq", "vqp/residual_vq", "fsq"}
