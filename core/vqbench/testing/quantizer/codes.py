@@ -22,11 +22,12 @@ MOST_TIES = 16
     protects="Rates, usage and entropy coding count codes: one outside its codebook, or of another type, makes them wrong.",
     fix="Return int64 codes (B, T, h, w) with slot t in [0, K_t), T and K_t those of codebook_sizes.",
 )
+@torch.no_grad()
 def codes_are_int64_in_range(subject: Subject) -> None:
     for quantizer in discrete(subject):
         sizes = quantizer.codebook_sizes
-        for scale in (0.0, 3.0, 1e4):
-            for latents in latents_of(quantizer, scale):
+        for scale in (0.0, 1.0, 3.0, 1e4):
+            for latents in (*latents_of(quantizer, scale), *_values_at_the_ends(quantizer)):
                 codes = quantizer(latents).codes
                 expect(codes.dtype == torch.int64, "codes have a wrong dtype", got=codes.dtype, expected=torch.int64)
                 shape = (len(latents), len(sizes), *latents.shape[2:])
@@ -41,13 +42,27 @@ def codes_are_int64_in_range(subject: Subject) -> None:
                     )
 
 
+def _values_at_the_ends(quantizer: Quantizer) -> list[Tensor]:
+    """Latents that should get the first and the last code: their values, where latents and values are alike."""
+    if quantizer.latent_channels != quantizer.code_channels:
+        return []
+    last = torch.tensor(quantizer.codebook_sizes) - 1
+    values = []
+    for codes in (0 * last, last):
+        try:
+            values.append(quantizer.decode(codes.view(1, -1, 1, 1)))
+        except Exception as error:
+            expect(False, "codes in range cannot be decoded", got=f"{type(error).__name__} for {codes.tolist()}")
+    return values
+
+
 @check(
     protects="What the decoder is evaluated on must be what the codes carry, or the reported rate is not that of the image.",
     fix="In evaluation, return decode(codes) itself as the value.",
 )
 def eval_value_is_decode_of_codes(subject: Subject) -> None:
     for quantizer in discrete(subject):
-        for scale in (0.01, 1.0, 100.0):
+        for scale in (0.0, 0.01, 1.0, 100.0):
             for latents in latents_of(quantizer, scale):
                 with torch.no_grad():
                     quantized = quantizer(latents)
