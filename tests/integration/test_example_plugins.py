@@ -67,7 +67,7 @@ def desk(tmp_path_factory, wheels):
 
 def test_installed_plugins_and_their_components_are_listed(desk):
     loaded = {plugin["name"]: plugin["distribution"] for plugin in desk.reads("vqbench plugins")["loaded"]}
-    assert loaded == {"vqbench": "vqbench", "simvq": "vqbench-simvq", "vqp": "vqbench-vqp"}
+    assert loaded == {"vqbench": "vqbench", "vqbench-simvq": "vqbench-simvq", "vqp": "vqbench-vqp"}
     names = {component["name"] for component in desk.reads("vqbench list quantizers")["components"]}
     assert {"simvq", "sim_vq", "vector_quantize", "residual_vq", "residual_fsq", "vqp/fsq", "fsq"} <= names
 
@@ -89,7 +89,7 @@ def test_a_suite_crosses_them_with_built_in_methods_and_ranks_them_together(desk
 def test_records_name_the_distribution_of_a_third_partys_component(desk):
     records = [json.loads(path.read_text()) for path in (desk.folder / "results" / "examples").glob("*.json")]
     assert {record["quantizer"]["id"]: record["quantizer"]["distribution"] for record in records} == {
-        "simvq/simvq": "vqbench-simvq 0.1.0",
+        "vqbench-simvq/simvq": "vqbench-simvq 0.1.0",
         "vqp/residual_vq": "vqbench-vqp 0.1.0",
         "vqbench/fsq": None,
     }
@@ -114,7 +114,7 @@ def test_the_adapters_own_tests_pass_where_it_is_installed(desk):
 
 def test_a_plugin_that_is_switched_off_is_missed_by_the_suite_that_needs_it(desk):
     components = desk.reads("vqbench list quantizers --no-plugin vqbench-vqp")["components"]
-    assert {component["plugin"] for component in components} == {"vqbench", "simvq"}
+    assert {component["plugin"] for component in components} == {"vqbench", "vqbench-simvq"}
     for command in ("plan", "run"):
         said = desk.fails(f"vqbench {command} examples.toml --results elsewhere --no-plugin vqp")
         assert "quantizer 'vqp/residual_vq' belongs to plugin 'vqp', which is switched off (--no-plugin vqp)" in said

@@ -11,7 +11,7 @@ from fresh_environment import fresh_environment
 DOCS = Path(__file__).parents[2] / "docs"
 TUTORIAL = (DOCS / "tutorial.md").read_text()
 EXAMPLE = DOCS / "examples" / "simvq"
-BY_PRODUCTS = {"results", "dist", ".pytest_cache", "__pycache__"}
+BY_PRODUCTS = {"results", "dist", ".pytest_cache", ".benchmarks", "__pycache__"}
 
 
 def files(folder: Path) -> dict[str, str]:
@@ -28,7 +28,7 @@ def test_every_block_does_what_the_tutorial_says_and_the_result_is_the_example(t
     desk = tmp_path / "desk"
     desk.mkdir()
     project = follow(TUTORIAL, desk, fresh_environment(tmp_path / "environment"))
-    assert project == desk / "simvq"
+    assert project == desk / "vqbench-simvq"
     assert files(project) == files(EXAMPLE)
     assert [wheel.name for wheel in (project / "dist").iterdir()] == ["vqbench_simvq-0.1.0-py3-none-any.whl"]
 

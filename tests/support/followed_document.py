@@ -2,10 +2,11 @@
 
 Every fenced block means something:
 
-* with ``title="PATH"``: the content of that file; in the language ``diff`` a change of it, which must fit exactly one place;
+* with ``title="PATH"``: the content of that file; in the language ``diff`` changes of it, separated by lines ``@@``, each of
+  which must fit exactly one place;
 * ``sh``: commands for the shell, which must succeed, or exit with N after a line ``<!-- exits with N -->``;
-* ``text``: what the commands before it print. ``…`` stands for anything, as a word or as a line; white space and the
-  length of rules do not count, and numbers with a decimal point may be off by a fifth.
+* ``text``: what the commands before it print. ``…`` stands for anything, in a word, as words or as lines; white space and
+  the length of rules do not count, and numbers with a decimal point may be off by a fifth.
 """
 
 from __future__ import annotations
@@ -80,12 +81,14 @@ def follow(document: str, folder: Path, environment: FreshEnvironment) -> Path:
 
 
 def change(path: Path, diff: str) -> None:
-    """Change a file as a diff without line numbers says; its context must fit exactly one place."""
-    lines = diff.splitlines(keepends=True)
-    old, new = ("".join(line[1:] for line in lines if line[0] in (" ", sign)) for sign in "-+")
+    """Change a file as a diff without line numbers says; the context of each part must fit exactly one place."""
     text = path.read_text()
-    assert text.count(old) == 1, f"{path.name} has {text.count(old)} places like\n{old}"
-    path.write_text(text.replace(old, new))
+    for part in re.split(r"^@@\n", diff, flags=re.MULTILINE):
+        lines = part.splitlines(keepends=True)
+        old, new = ("".join(line[1:] for line in lines if line[0] in (" ", sign)) for sign in "-+")
+        assert text.count(old) == 1, f"{path.name} has {text.count(old)} places like\n{old}"
+        text = text.replace(old, new)
+    path.write_text(text)
 
 
 def says(output: str, expected: str) -> bool:
@@ -106,6 +109,8 @@ def _match(expected: Sequence[T], got: Sequence[T], same: Callable[[T, T], bool]
 def _same_word(expected: str, got: str) -> bool:
     if set(expected) == set(got) == {"-"}:
         return True
+    if "…" in expected:
+        return re.fullmatch(".*".join(map(re.escape, expected.split("…"))), got) is not None
     if DECIMAL.sub("#", expected) != DECIMAL.sub("#", got):
         return False
     pairs = zip(map(float, DECIMAL.findall(expected)), map(float, DECIMAL.findall(got)), strict=True)

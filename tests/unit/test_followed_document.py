@@ -58,8 +58,11 @@ def test_an_announced_failure_is_awaited(tmp_path, shell):
     follow("<!-- exits with 3 -->\n```sh\necho no; exit 3\n```\n```text\nno\n```\n", tmp_path, shell)
 
 
-def test_a_change_must_fit_exactly_one_place(tmp_path):
+def test_each_part_of_a_change_must_fit_exactly_one_place(tmp_path):
     path = tmp_path / "a.txt"
+    path.write_text("a\nb\nc\n")
+    change(path, "-a\n+A\n@@\n b\n+B\n c\n")
+    assert path.read_text() == "A\nb\nB\nc\n"
     for text in ("a\n", "b\nb\n"):
         path.write_text(text)
         with pytest.raises(AssertionError, match=r"a\.txt has \d places like"):
@@ -72,6 +75,8 @@ def test_a_change_must_fit_exactly_one_place(tmp_path):
         ("n   psnr [dB]\n-  ----\n256 16.0 ±0.3\nthe end", True),
         ("…\n256 … ±0.3\n…", True),
         ("…\nthe …", True),
+        ("…\nthe e…", True),
+        ("…\nthe f…", False),
         ("n psnr [dB]\n- -\n256 14.0 ±0.3\nthe end", True),
         ("n psnr [dB]\n- -\n256 12.0 ±0.3\nthe end", False),
         ("n psnr [dB]\n- -\n255 16.0 ±0.3\nthe end", False),

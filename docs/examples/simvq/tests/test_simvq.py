@@ -1,4 +1,4 @@
-"""What SimVQ claims."""
+"""What makes it itself."""
 
 import torch
 

@@ -2,7 +2,7 @@
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from vqbench import Loss, Quantized, Quantizer, straight_through
 from vqbench.ops import nearest_codeword
@@ -11,8 +11,8 @@ from vqbench.ops import nearest_codeword
 class SimVQ(Quantizer):
     """The nearest row of C·W: C is Gaussian and stays as it started, W is learned.
 
-    Losses, with sg the stop-gradient: ``commitment`` = mean (z - sg q)², which moves the encoder, weighted with beta,
-    and ``codebook`` = mean (sg z - q)², which moves W and with it every codeword, chosen or not.
+    Losses, with sg the stop-gradient: `commitment` = mean (z - sg q)², which moves the encoder, weighted with beta,
+    and `codebook` = mean (sg z - q)², which moves W and with it every codeword, chosen or not.
 
     Args:
         codebook_size: K.
@@ -21,7 +21,7 @@ class SimVQ(Quantizer):
         bias: whether a learned vector is added to C·W.
     """
 
-    def __init__(self, codebook_size, dim, beta=0.25, bias=False):
+    def __init__(self, codebook_size: int, dim: int, beta: float = 0.25, bias: bool = False) -> None:
         super().__init__()
         self.latent_channels = self.code_channels = dim
         self.codebook_sizes = (codebook_size,)
@@ -29,11 +29,11 @@ class SimVQ(Quantizer):
         self.register_buffer("frozen", torch.randn(codebook_size, dim) * dim**-0.5)  # C
         self.basis = nn.Linear(dim, dim, bias=bias)  # its weight is W transposed
 
-    def codebook(self):
-        """The codewords, C·W: ``(K, d)``."""
+    def codebook(self) -> Tensor:
+        """The codewords, C·W: `(K, d)`."""
         return self.basis(self.frozen)
 
-    def forward(self, latents):  # (B, d, h, w)
+    def forward(self, latents: Tensor) -> Quantized:  # (B, d, h, w), float32
         codebook = self.codebook()
         codes = nearest_codeword(latents.movedim(1, -1), codebook)[:, None]  # one token per position: (B, T = 1, h, w)
         words = look_up(codes, codebook)
@@ -45,10 +45,10 @@ class SimVQ(Quantizer):
         }
         return Quantized(value=straight_through(latents, words), codes=codes, losses=losses)
 
-    def decode(self, codes):
+    def decode(self, codes: Tensor) -> Tensor:  # (B, 1, h, w) to (B, d, h, w), from the codes alone
         return look_up(codes, self.codebook())
 
 
-def look_up(codes, codebook):
-    """Codewords ``(B, d, h, w)`` of codes ``(B, 1, h, w)``."""
+def look_up(codes: Tensor, codebook: Tensor) -> Tensor:
+    """Codewords `(B, d, h, w)` of codes `(B, 1, h, w)`."""
     return F.embedding(codes[:, 0], codebook).movedim(-1, 1).contiguous()
