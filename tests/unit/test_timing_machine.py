@@ -40,6 +40,13 @@ def test_inputs_are_laid_out_as_asked() -> None:
     assert all(tensor.is_contiguous(memory_format=torch.channels_last) for one in given for tensor in one)
 
 
+def test_inputs_are_laid_out_like_the_first_one_which_a_vit_hands_over_permuted() -> None:
+    latents = torch.arange(2 * 4 * 4 * 3.0).view(2, 4, 4, 3).permute(0, 3, 1, 2)
+    given = [one for (one,) in rotating((latents,), cache=1000)]
+    assert {one.stride() for one in given} == {latents.stride()}
+    assert torch.equal(given[1], latents.roll(1, -1))
+
+
 def test_a_batch_repeats_images_as_often_as_it_takes() -> None:
     images = torch.arange(3.0).view(3, 1, 1, 1).expand(3, 3, 2, 2)
     assert image_batch(images, 7)[:, 0, 0, 0].tolist() == [0, 1, 2, 0, 1, 2, 0]

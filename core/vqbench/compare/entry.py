@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from vqbench.results import BenchmarkRecord, BrokenRecord, CellRecord, ComponentRecord, MetricRecord
+from vqbench.results import BenchmarkRecord, BrokenRecord, CellRecord, ComponentRecord, MetricRecord, TimingRecord
+from vqbench.results.speeds import describe_setting, speed_metric, speed_name, speed_name_in_setting
 
 __all__ = ["Entry", "Kind", "differences", "entry_of_benchmark", "entry_of_broken", "entry_of_cell"]
 
@@ -28,7 +29,8 @@ class Entry:
         protocol: quality is comparable only within one.
         fingerprint: speed is comparable only within one; None where it is unknown.
         environment: the same for people.
-        metrics: its numbers.
+        metrics: its numbers; speeds in other settings than the headline's have the setting in their names.
+        fingerprints: by the names of those numbers that have one of their own: dtype and compilation are part of it.
         problem: why it has none.
         damaged: its file cannot be read, so that nothing else is known.
     """
@@ -44,6 +46,7 @@ class Entry:
     fingerprint: str | None = None
     environment: str = "unknown"
     metrics: Mapping[str, MetricRecord] = field(default_factory=dict)
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
     problem: str | None = None
     damaged: bool = False
 
@@ -56,6 +59,7 @@ class Entry:
 def entry_of_cell(record: CellRecord) -> Entry:
     parts = {"quantizer": record.quantizer, "backbone": record.backbone, "dataset": record.dataset}
     environment, failure = record.environment, record.failure
+    timings = _beside_headline(record)
     return Entry(
         id=record.cell_id,
         kind="cell",
@@ -69,9 +73,20 @@ def entry_of_cell(record: CellRecord) -> Entry:
         protocol=record.protocol,
         fingerprint=environment.fingerprint if environment else None,
         environment=f"{environment.device}, {environment.threads} threads" if environment else "unknown",
-        metrics=record.metrics,
+        metrics=record.metrics | {name: speed_metric(timing) for name, timing in timings.items()},
+        fingerprints={name: timing.fingerprint for name, timing in timings.items()},
         problem=f"{record.status} at stage {failure.stage}: {failure.message}" if failure else None,
     )
+
+
+def _beside_headline(record: CellRecord) -> dict[str, TimingRecord]:
+    """The timings that are not among the metrics. The largest batch stays apart: what fits may differ from run to run."""
+    headlines = {(name, metric.protocol) for name, metric in record.metrics.items()}
+    return {
+        speed_name_in_setting(timing): timing
+        for timing in record.timings
+        if not timing.largest and (speed_name(timing), describe_setting(timing)) not in headlines
+    }
 
 
 def entry_of_benchmark(record: BenchmarkRecord) -> Entry:

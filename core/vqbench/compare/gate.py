@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from vqbench.compare.entry import Entry
 from vqbench.errors import GateError
 from vqbench.results import MetricRecord
+from vqbench.results.speeds import without_setting
 from vqbench.significance import LEVEL
 from vqbench.toml_files import explain_mistake, read_toml
 
@@ -32,6 +33,7 @@ class _Strict(BaseModel):
 class Rule(_Strict):
     """What holds for the numbers that all of its globs match.
 
+    ``metric`` is matched with a number's name, and of a speed with a setting in its name also with what stands before it.
     ``quantizer``, ``backbone`` and ``dataset`` are matched with labels, names and ids of cells, ``benchmark`` with names of
     imported benchmarks. A key that is absent leaves the matter to later rules, and at last to the defaults.
 
@@ -61,7 +63,8 @@ class Rule(_Strict):
 
     def matches(self, entry: Entry, metric: str | None) -> bool:
         """Whether it is about a metric of an entry, or (None) about the entry as a whole."""
-        if self.metric != "*" and (metric is None or not fnmatchcase(metric, self.metric)):
+        names = () if metric is None else (metric, without_setting(metric))
+        if self.metric != "*" and not any(fnmatchcase(name, self.metric) for name in names):
             return False
         globs = {
             "quantizer": self.quantizer,

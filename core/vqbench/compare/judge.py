@@ -122,7 +122,7 @@ class _Judge:
                 )
         elif base is None or base.value is None:
             yield Finding(entry=entry, metric=name, verdict="new", base=base, new=new)
-        elif reason := _why_incomparable(before, after, base, new):
+        elif reason := _why_incomparable(before, after, name, base, new):
             yield _incomparable(entry, name, limits, reason, base, new)
         elif base.value == new.value:
             yield Finding(entry=entry, metric=name, verdict="same", base=base, new=new, method="equal")
@@ -186,20 +186,18 @@ def _why_null(number: MetricRecord | None) -> str:
     return "NEW has no such metric" if number is None else f"null: {number.reason}"
 
 
-def _why_incomparable(before: Entry, after: Entry, base: MetricRecord, new: MetricRecord) -> str | None:
+def _why_incomparable(before: Entry, after: Entry, name: str, base: MetricRecord, new: MetricRecord) -> str | None:
     """Why two numbers of one name are not of one thing, or None."""
     for what in ("unit", "better", "protocol", "version"):
         if getattr(base, what) != getattr(new, what):
             return f"other definitions: {what} was {getattr(base, what)!r}, is {getattr(new, what)!r}"
     if not is_speed(new):
         return None if before.protocol == after.protocol else "other protocols"
-    if before.fingerprint is None or after.fingerprint is None:
+    first, second = (entry.fingerprints.get(name, entry.fingerprint) for entry in (before, after))
+    if first is None or second is None:
         return "where it was timed is unknown"
-    if before.fingerprint != after.fingerprint:
-        return (
-            f"other environments: {before.fingerprint[:8]} ({before.environment}), "
-            f"{after.fingerprint[:8]} ({after.environment})"
-        )
+    if first != second:
+        return f"other environments: {first[:8]} ({before.environment}), {second[:8]} ({after.environment})"
     return None
 
 

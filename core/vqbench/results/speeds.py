@@ -5,7 +5,7 @@ from __future__ import annotations
 from vqbench.results.record import MetricRecord
 from vqbench.results.timing import TimingRecord
 
-__all__ = ["describe_setting", "speed_metric", "speed_name"]
+__all__ = ["describe_setting", "speed_metric", "speed_name", "speed_name_in_setting", "without_setting"]
 
 NOISY = "noisy: "
 
@@ -13,6 +13,16 @@ NOISY = "noisy: "
 def speed_name(timing: TimingRecord) -> str:
     """What the speed of a stage is called among the metrics: ``encode_images_per_second``."""
     return f"{timing.stage}_images_per_second"
+
+
+def speed_name_in_setting(timing: TimingRecord) -> str:
+    """The same with the setting, where a record has several: ``encode_images_per_second (batch 8, bf16, compiled)``."""
+    return f"{speed_name(timing)} ({_setting(timing)})"
+
+
+def without_setting(name: str) -> str:
+    """The name of a speed without the setting that it may be in."""
+    return name.partition(" (")[0]
 
 
 def speed_metric(timing: TimingRecord) -> MetricRecord:
@@ -34,9 +44,10 @@ def speed_metric(timing: TimingRecord) -> MetricRecord:
 
 def describe_setting(timing: TimingRecord) -> str:
     """How it was measured, in a few words."""
+    return f"{_setting(timing)}; median of samples after warm-up, inputs rotated past the cache"
+
+
+def _setting(timing: TimingRecord) -> str:
     how = "compiled" if timing.compile else "eager"
     layout = ", channels last" if timing.channels_last else ""
-    return (
-        f"batch {timing.batch_size}, {timing.dtype}, {how}{layout}; "
-        "median of samples after warm-up, inputs rotated past the cache"
-    )
+    return f"batch {timing.batch_size}, {timing.dtype}, {how}{layout}"

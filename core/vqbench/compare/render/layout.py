@@ -14,6 +14,7 @@ __all__ = ["HEADERS", "Group", "changed", "counts", "explain", "groups", "line",
 
 HEADERS = ("verdict", "what", "metric", "BASE", "NEW", "change", "p", "why")
 LONGEST_TITLE = 120
+LONGEST_METRIC = 90
 LONGEST_REASON = 160
 MOST_NAMES = 3
 DECIDED: tuple[Verdict, ...] = ("worse", "better", "changed")
@@ -53,7 +54,7 @@ def line(finding: Finding) -> tuple[str, ...]:
     numbers = (_number(metric, finding.base), _number(metric, finding.new))
     p = "" if finding.p is None else f"{finding.p:.2g}"
     why = _reason(finding) or (finding.method if finding.verdict in DECIDED else "")
-    return verdict, title(finding), clip(clean(metric), 60), *numbers, _change(finding), p, why
+    return verdict, title(finding), clip(clean(metric), LONGEST_METRIC), *numbers, _change(finding), p, why
 
 
 def explain(finding: Finding) -> str:

@@ -43,20 +43,19 @@ def image_batch(images: Tensor, size: int) -> Tensor:
 def rotating(first: Sequence[Tensor], cache: int, *, channels_last: bool = False) -> list[Input]:
     """Inputs like the first one that together exceed ``cache`` bytes twice, as far as 256 inputs and 256 MiB go; at least two.
 
+    They are laid out like the first one, too: a ViT hands its quantizer latents that are not contiguous, and that is work.
+
     Args:
         first: tensors ``(B, C, h, w)``; the others are rolled along h and w.
         cache: bytes of the cache that shall not hold them.
-        channels_last: lay them out so.
+        channels_last: lay them out so instead.
     """
     size = max(sum(tensor.nbytes for tensor in first), 1)
     count = max(2, min(math.ceil(2 * cache / size), MOST_BYTES // size, MOST_INPUTS))
-    layout = torch.channels_last if channels_last else torch.contiguous_format
-    return [
-        tuple(
-            torch.roll(tensor, (shift // tensor.shape[-1], shift % tensor.shape[-1]), (-2, -1)).contiguous(
-                memory_format=layout
-            )
-            for tensor in first
-        )
-        for shift in range(count)
-    ]
+    layout = torch.channels_last if channels_last else torch.preserve_format
+    return [tuple(_rolled(tensor, shift, layout) for tensor in first) for shift in range(count)]
+
+
+def _rolled(tensor: Tensor, shift: int, layout: torch.memory_format) -> Tensor:
+    shifts = shift // tensor.shape[-1], shift % tensor.shape[-1]
+    return torch.empty_like(tensor, memory_format=layout).copy_(torch.roll(tensor, shifts, (-2, -1)))
