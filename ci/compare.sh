@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Runs a suite in two commits of the repository around here, one after the other on this machine, and compares what they leave.
+# Runs a suite, or benchmarks, or both in two commits of the repository around here, in turn on this machine, and compares
+# what they leave.
 # docs/ci.md says how to use it; action.yml does on GitHub. Settings come from the environment, so that nothing is quoted twice:
-#   SUITE       suite file in the repository, or the name of a suite (required)
+#   SUITE       suite file in the repository, or the name of a suite; none: benchmarks only
 #   BASE, HEAD  what to compare: any git revision (HEAD^, HEAD)
 #   INSTALL     how to install a checkout, run in it (python -m pip install .)
 #   GATE        gate file in HEAD; none: the defaults
+#   TIMED       how often the suite's cells are timed on each side, in turn (1); for speeds on a busy machine 6
 #   BENCHMARKS  tests with pytest-benchmark in the repository; none: no benchmarks
 #   PASSES      how often they run on each side, in turn (6)
 #   ARGUMENTS   more arguments of `vqbench run`, separated by spaces
@@ -12,9 +14,9 @@
 # Exit code: that of `vqbench compare`; 2 where a side could not be run.
 set -euo pipefail
 
-: "${SUITE:?names the suite to run}"
+[[ -n ${SUITE:=} || -n ${BENCHMARKS:=} ]] || { echo "compare.sh: SUITE or BENCHMARKS must be set" >&2 && exit 2; }
 BASE=${BASE:-HEAD^} HEAD=${HEAD:-HEAD} INSTALL=${INSTALL:-python -m pip install .} OUT=${OUT:-vqbench-ci}
-BENCHMARKS=${BENCHMARKS:-} PASSES=${PASSES:-6}
+TIMED=${TIMED:-1} BENCHMARKS=${BENCHMARKS:-} PASSES=${PASSES:-6}
 mkdir -p "$OUT"
 OUT=$(cd "$OUT" && pwd)
 read -ra arguments <<<"${ARGUMENTS:-}"
@@ -50,30 +52,32 @@ install() { # side
     bash -euo pipefail -c "$INSTALL" || fail "$1 cannot be installed: $INSTALL"
 }
 
-measure() { # side
-    local status=0
+in_turn() { # times, what to do with a side and the number of the pass: a machine that is busy for a while is so for both
+    for ((pass = 1; pass <= $1; pass++)); do
+        "$2" base "$pass"
+        "$2" head "$pass"
+    done
+}
+
+measure() { # side pass
+    local status=0 results=$OUT/$1 timing_only=()
     install "$1"
-    rm -rf "${OUT:?}/$1"
-    python -m vqbench run "$SUITE" --results "$OUT/$1" ${arguments[@]+"${arguments[@]}"} >"$OUT/$1.txt" || status=$?
+    if [[ $2 -gt 1 ]]; then # with the weights of the first pass
+        results=$OUT/passes/$1-$2 timing_only=(--set "evaluation.metrics=[]")
+        for suite in "$OUT/$1"/*/; do
+            mkdir -p "$results/$(basename "$suite")"
+            ln -s "${suite}checkpoints" "$results/$(basename "$suite")"
+        done
+    fi
+    python -m vqbench run "$SUITE" --results "$results" ${arguments[@]+"${arguments[@]}"} \
+        ${timing_only[@]+"${timing_only[@]}"} >"$results.txt" || status=$?
     [[ $status -le 1 ]] || fail "$1 cannot be run" # 1: some cells failed, which the comparison judges
 }
 
-time_benchmarks() { # side pass
+benchmark() { # side pass
     install "$1"
     python -m pytest "$BENCHMARKS" --benchmark-only --benchmark-json "$OUT/benchmarks/$1-$2.json" ||
         fail "the benchmarks of $1 failed"
-}
-
-time_in_turn() { # base, head, base, head …: so a machine that is busy for a while is so for both
-    rm -rf "${OUT:?}/benchmarks"
-    mkdir "$OUT/benchmarks"
-    for ((pass = 1; pass <= PASSES; pass++)); do
-        time_benchmarks base "$pass"
-        time_benchmarks head "$pass"
-    done
-    for side in base head; do
-        python -m vqbench results import "$OUT/benchmarks/$side"-*.json --results "$OUT/$side" --suite benchmarks
-    done
 }
 
 check_out base "$BASE"
@@ -83,9 +87,20 @@ if [[ $SUITE == *.toml && -f $work/head/$SUITE && ! -f $work/base/$SUITE ]]; the
     summarize
     exit 0
 fi
-measure base
-measure head
-[[ -z $BENCHMARKS ]] || time_in_turn
+rm -rf "${OUT:?}"/{base,head,passes,benchmarks}
+if [[ -n $SUITE ]]; then
+    in_turn "$TIMED" measure
+    for side in base head; do
+        [[ $TIMED -le 1 ]] || python -m vqbench results merge "$OUT/passes/$side"-*/ --results "$OUT/$side"
+    done
+fi
+if [[ -n $BENCHMARKS ]]; then
+    mkdir "$OUT/benchmarks"
+    in_turn "$PASSES" benchmark
+    for side in base head; do
+        python -m vqbench results import "$OUT/benchmarks/$side"-*.json --results "$OUT/$side" --suite benchmarks
+    done
+fi
 gate=()
 [[ -z ${GATE:-} ]] || gate=(--gate "$work/head/$GATE")
 status=0

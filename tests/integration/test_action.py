@@ -7,15 +7,14 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
-import own_pytest
 import pytest
 import yaml
+from repositories import Repository
 
-from vqbench.results import read_benchmark
+from vqbench.results import read_benchmark, read_records
 
 ROOT = Path(__file__).parents[2]
 PLUGIN = ROOT / "tests" / "fixtures" / "plugins" / "good"
@@ -40,6 +39,7 @@ reason = "tests do not depend on how fast a machine is"
 metric = "psnr"
 required = true
 """
+FILES = {"suite.toml": SUITE, "gate.toml": GATE}
 PLANT = ("codes.to(torch.float32) * 2 - 1", "(codes.to(torch.float32) * 2 - 1) * (1 if self.training else -1)")
 SLOW = "import math\n\ndef test_something(benchmark):\n    benchmark.pedantic(math.factorial, (500,), rounds=30)\n"
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
@@ -55,40 +55,19 @@ def substituted(text: str, known: dict[str, str]) -> str:
     return re.sub(r"\$\{\{(.*?)\}\}", value, text)
 
 
-class Repository:
+class Plugin(Repository):
     """A plugin's repository, and the action in it as GitHub runs it."""
 
     def __init__(self, folder: Path, site: Path) -> None:
-        self.folder = folder
         shutil.copytree(PLUGIN, folder, ignore=shutil.ignore_patterns("__pycache__"))
+        super().__init__(folder)
         offline = "--no-build-isolation --no-deps --no-index --disable-pip-version-check --quiet --upgrade"
         self.inputs = {
             "suite": "suite.toml",
             "gate": "gate.toml",
             "install": f"python -m pip install {offline} --target '{site}' .",
         }
-        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        python_path = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))
-        self.environment = own_pytest.environment() | {
-            "PATH": path,
-            "PYTHONPATH": python_path,
-            "GIT_CONFIG_GLOBAL": os.devnull,
-        }
-        for who in ("AUTHOR", "COMMITTER"):
-            self.environment |= {f"GIT_{who}_NAME": "test", f"GIT_{who}_EMAIL": "test@example.org"}
-        self.git("init", "--quiet")
-
-    def git(self, *arguments: str) -> str:
-        done = subprocess.run(
-            ["git", *arguments], cwd=self.folder, env=self.environment, check=True, capture_output=True, text=True
-        )
-        return done.stdout
-
-    def commit(self, **files: str) -> None:
-        for name, text in files.items():
-            (self.folder / name.replace("__", ".")).write_text(text)
-        self.git("add", "--all")
-        self.git("commit", "--quiet", "--allow-empty", "--message", "x")
+        self.environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))
 
     def act(self, **inputs: str) -> subprocess.CompletedProcess[str]:
         declared = {name: given.get("default") for name, given in ACTION["inputs"].items()}
@@ -112,12 +91,12 @@ class Repository:
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> Repository:
-    return Repository(tmp_path / "plugin", tmp_path / "site")
+def repository(tmp_path: Path) -> Plugin:
+    return Plugin(tmp_path / "plugin", tmp_path / "site")
 
 
-def test_a_pull_request_that_breaks_the_plugin_fails_with_a_summary(repository: Repository, tmp_path: Path) -> None:
-    repository.commit(suite__toml=SUITE, gate__toml=GATE)
+def test_a_pull_request_that_breaks_the_plugin_fails_with_a_summary(repository: Plugin, tmp_path: Path) -> None:
+    repository.commit(FILES)
     module = repository.folder / "vqbench_fixture_good" / "sign.py"
     module.write_text(module.read_text().replace(*PLANT))
     repository.commit()
@@ -134,19 +113,22 @@ def test_a_pull_request_that_breaks_the_plugin_fails_with_a_summary(repository: 
     assert repository.git("worktree", "list").count("\n") == 1
 
 
-def test_a_pull_request_that_changes_nothing_passes_benchmarks_too(repository: Repository, tmp_path: Path) -> None:
-    repository.commit(suite__toml=SUITE, gate__toml=GATE.replace("*_per_second", "*second*"), test_speed__py=SLOW)
-    repository.commit(README__md="docs only")
-    done = repository.act(benchmarks="test_speed.py", passes="2", arguments="--device cpu --quiet")
+def test_a_pull_request_that_changes_nothing_passes_benchmarks_too(repository: Plugin, tmp_path: Path) -> None:
+    repository.commit(FILES | {"gate.toml": GATE.replace("*_per_second", "*second*"), "test_speed.py": SLOW})
+    repository.commit({"README.md": "docs only"})
+    done = repository.act(benchmarks="test_speed.py", passes="2", timed="2", arguments="--device cpu --quiet")
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "summary.md").read_text().startswith("### vqbench compare: no regression")
     [path] = (repository.folder / "vqbench-ci" / "head" / "benchmarks").glob("*.benchmark.json")
     assert read_benchmark(path).seconds.n == 2
+    [[cell], _] = read_records(repository.folder / "vqbench-ci" / "head")
+    assert {timing.passes for timing in cell.timings} == {2}
+    assert cell.metrics["psnr"].value is not None  # of the first run; the second only times
 
 
-def test_the_pull_request_that_brings_the_suite_has_nothing_to_compare_with(repository: Repository) -> None:
+def test_the_pull_request_that_brings_the_suite_has_nothing_to_compare_with(repository: Plugin) -> None:
     repository.commit()
-    repository.commit(suite__toml=SUITE, gate__toml=GATE)
+    repository.commit(FILES)
     done = repository.act()
     assert (done.returncode, done.stdout) == (0, "There is no suite.toml in BASE: nothing to compare with.\n")
 
@@ -159,8 +141,8 @@ def test_the_pull_request_that_brings_the_suite_has_nothing_to_compare_with(repo
         ({"suite": "typo.toml", "install": "true"}, "base cannot be run"),
     ],
 )
-def test_what_cannot_be_run_is_2(repository: Repository, inputs: dict[str, str], message: str) -> None:
-    repository.commit(suite__toml=SUITE, gate__toml=GATE)
+def test_what_cannot_be_run_is_2(repository: Plugin, inputs: dict[str, str], message: str) -> None:
+    repository.commit(FILES)
     repository.commit()
     done = repository.act(**inputs)
     assert done.returncode == 2, done.stdout + done.stderr

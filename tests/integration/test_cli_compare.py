@@ -1,4 +1,4 @@
-"""``vqbench compare`` and ``vqbench results import`` as processes."""
+"""``vqbench compare`` and ``vqbench results`` as processes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ import own_pytest
 import pytest
 from compared import save
 from records import environment, make_record
+from timings import timed, timing
+
+from vqbench.results import read_records
 
 NUMBERS = {"psnr": 25.0, "encode_images_per_second": 100.0}
 
@@ -81,9 +84,12 @@ def test_what_cannot_be_compared_is_2_unless_the_gate_does_not_mind(base: Path, 
         (("results", "import", "base", "--suite", "x"), "is a directory"),
         (("results", "import", "none.json", "--suite", "x"), "cannot be read"),
         (("results", "import", "none.json", "--suite", "../x"), "no name of a suite"),
+        (("results", "merge", "none", "--results", "base"), "'none' does not exist"),
+        (("results", "merge", "other", "--results", "base"), "other has none of the cells of base"),
     ],
 )
 def test_mistakes_are_2_and_one_message(base: Path, tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
+    save(tmp_path / "other", make_record(seed=7))
     done = vqbench(*arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert message in done.stderr
@@ -98,6 +104,21 @@ def test_comparing_imports_no_torch_and_numpy_only_to_test(base: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(base), str(base)], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_runs_of_one_suite_are_merged_into_the_first(tmp_path: Path) -> None:
+    for run in range(3):
+        save(tmp_path / f"run{run}", timed(timing([100.0 + run])), make_record(seed=1))
+    before = (tmp_path / "run1" / "quickstart").iterdir()
+    contents = {path: path.read_text() for path in before}
+    done = vqbench("results", "merge", "run1", "run2", "--results", "run0", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "2 cells of 3 runs in run0\n"), done.stderr
+    speeds = {tuple(t.samples) for record in read_records(tmp_path / "run0")[0] for t in record.timings}
+    assert speeds == {(100.0, 101.0, 102.0)}
+    assert {path: path.read_text() for path in contents} == contents
+    again = vqbench("results", "merge", "run1", "--results", "run0", cwd=tmp_path)
+    assert again.returncode == 2
+    assert "of several runs already" in again.stderr
 
 
 def test_a_real_benchmark_file_goes_all_the_way(tmp_path: Path) -> None:

@@ -108,6 +108,16 @@ def test_an_import_replaces_the_one_before_so_that_what_is_gone_is_missed(tmp_pa
     assert [found.verdict for found in compared(base, new).findings] == ["same", "missing"]
 
 
+def test_seconds_of_another_clock_are_no_match(tmp_path):
+    base = imported(tmp_path / "base", times(0))
+    new = imported(tmp_path / "new", times(0))
+    path = tmp_path / "new" / "file.json"
+    path.write_text(path.read_text().replace("perf_counter", "process_time"))
+    write_benchmarks(new / "speed", import_pytest_benchmarks([path], suite="speed"))
+    found = only(compared(base, new))
+    assert (found.verdict, "process_time" in found.reason) == ("not comparable", True)
+
+
 def test_very_many_rounds_are_thinned_evenly(tmp_path):
     [record] = read_benchmarks(imported(tmp_path, np.arange(1, 2501, dtype=float)))[0]
     assert record.seconds.n == 2500
@@ -120,9 +130,12 @@ def test_of_several_files_each_is_one_sample(tmp_path):
     for path, data in zip(paths, ([[1.0, 2.0, 9.0], [5.0, 6.0, 7.0]], [[3.0]]), strict=True):
         path.write_text(json.dumps(document(*data)))
     first, second = import_pytest_benchmarks(paths, suite="speed")
-    assert (first.seconds.value, first.seconds.n, list(first.seconds.samples)) == (2.5, 2, [2.0, 3.0])
+    assert (first.seconds.value, first.seconds.n, list(first.seconds.samples)) == (2.0, 2, [1.0, 3.0])
     assert (second.seconds.value, second.seconds.n) == (6.0, 3)
     assert first.seconds.protocol != second.seconds.protocol
+    paths[0].write_text(json.dumps(document(np.arange(11, 0, -1.0))))
+    [best, _] = import_pytest_benchmarks(paths, suite="speed")[0].seconds.samples
+    assert best == 2.0  # one lucky round of eleven says nothing
     paths[1].write_text(json.dumps(document([3.0], machine={"machine": "arm64"})))
     with pytest.raises(RecordError, match=r"b.json is of another machine than .*a.json"):
         import_pytest_benchmarks(paths, suite="speed")

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 from compared import compared, findings, save
-from records import make_record
+from timings import timed, timing
 
-from vqbench.results import CellRecord, TimingRecord
-from vqbench.results.speeds import speed_metric, speed_name
+from vqbench.results import TimingRecord
 
-FP32, BF16 = "0" * 16, "1" * 16
 HEADLINE = "encode_images_per_second"
 SMALL = "encode_images_per_second (batch 1, fp32, eager)"
 HALF = "encode_images_per_second (batch 8, bf16, compiled)"
@@ -21,23 +17,6 @@ HALF = "encode_images_per_second (batch 8, bf16, compiled)"
 @pytest.fixture
 def sides(tmp_path):
     return tmp_path / "base", tmp_path / "new"
-
-
-def timing(rates: np.ndarray | None, batch_size: int = 8, dtype: str = "fp32", **more: Any) -> TimingRecord:
-    fields = {"stage": "encode", "batch_size": batch_size, "dtype": dtype, "channels_last": False}
-    fields |= {"compile": dtype == "bf16", "fingerprint": BF16 if dtype == "bf16" else FP32}
-    fields |= {"images_per_second": None if rates is None else float(np.median(rates))}
-    fields |= {"reason": "no such dtype" if rates is None else None}
-    fields |= {"samples": () if rates is None else tuple(rates.tolist())}
-    return TimingRecord.model_validate(fields | more)
-
-
-def timed(*timings: TimingRecord, **more: Any) -> CellRecord:
-    """A record whose headline is its first timing."""
-    record = make_record(metrics={speed_name(timings[0]): speed_metric(timings[0])}, timings=list(timings), **more)
-    assert record.environment
-    where = record.environment.model_copy(update={"fingerprint": timings[0].fingerprint})
-    return record.model_copy(update={"environment": where})
 
 
 def draws(seed: int, speed: float = 100.0) -> np.ndarray:

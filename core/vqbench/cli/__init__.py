@@ -38,7 +38,7 @@ COMMANDS = {
     "compare": _Lazy("vqbench.cli.compare:compare", "Compare two result sets: a gate for continuous integration."),
     "check": _Lazy("vqbench.cli.check:check", "Check that a plugin's components do what they should."),
     "new-plugin": _Lazy("vqbench.cli.new_plugin:new_plugin", "Write a plugin project to start from."),
-    "results": _Lazy("vqbench.cli.results:results", "Import benchmarks into a results folder."),
+    "results": _Lazy("vqbench.cli.results:results", "Import benchmarks into a results folder, merge runs."),
 }
 
 # Exit codes; 1 is for a command that is done but found failed or regressed cells.

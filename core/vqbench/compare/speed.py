@@ -13,11 +13,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vqbench.results import MetricRecord
+from vqbench.results.speeds import best_in_ten
 
 __all__ = ["Shift", "intervals_overlap", "least_p", "mann_whitney", "samples_needed", "shift_of"]
-
-BEST = 10
-"""One of so many samples, the best but for those, stands for the best ones."""
 
 
 @dataclass(frozen=True)
@@ -36,15 +34,11 @@ def shift_of(base: MetricRecord, new: MetricRecord) -> Shift:
     median = Shift(base.value, new.value, "median")
     if not (base.samples and new.samples):
         return median
-    best = Shift(_best(base), _best(new), "best samples")
+    higher = new.better == "higher"
+    best = Shift(best_in_ten(base.samples, higher=higher), best_in_ten(new.samples, higher=higher), "best samples")
     if (median.new - median.base) * (best.new - best.base) <= 0:
         return Shift(best.base, best.base, "best samples")
     return min(median, best, key=_size)
-
-
-def _best(number: MetricRecord) -> float:
-    ordered = sorted(number.samples, reverse=number.better == "higher")
-    return ordered[(len(ordered) - 1) // BEST]
 
 
 def _size(shift: Shift) -> float:

@@ -1,6 +1,7 @@
 """What running a cell leaves behind, and where: the only thing that passes from running to reading."""
 
 from vqbench.results.benchmarks import BenchmarkRecord, read_benchmark, read_benchmarks, write_benchmarks
+from vqbench.results.passes import merge_passes
 from vqbench.results.pytest_benchmark import import_pytest_benchmarks
 from vqbench.results.record import (
     CellRecord,
@@ -34,6 +35,7 @@ __all__ = [
     "TimingRecord",
     "TrainingRecord",
     "import_pytest_benchmarks",
+    "merge_passes",
     "read_benchmark",
     "read_benchmarks",
     "read_record",

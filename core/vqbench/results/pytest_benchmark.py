@@ -19,13 +19,14 @@ from vqbench.errors import RecordError
 from vqbench.intervals import median_interval
 from vqbench.results.benchmarks import BenchmarkRecord, benchmark_id
 from vqbench.results.record import MetricRecord
+from vqbench.results.speeds import best_in_ten
 
 __all__ = ["import_pytest_benchmarks"]
 
 MAX_BYTES = 256 << 20
 MOST_SAMPLES = 1000
-PROTOCOL = "median over rounds of the seconds of one call, timed by pytest-benchmark"
-PASSES = "median over passes of the " + PROTOCOL
+PROTOCOL = "median over {samples} of the seconds of one call, timed by pytest-benchmark with {timer}"
+PASSES = "passes, of each the best round in ten,"
 
 
 class _Lenient(BaseModel):
@@ -40,11 +41,16 @@ class _Stats(_Lenient):
     data: list[float] = Field(default_factory=list)
 
 
+class _Options(_Lenient):
+    timer: str = Field("", max_length=60)
+
+
 class _Benchmark(_Lenient):
     fullname: str = Field(min_length=1, max_length=500)
     group: str | None = Field(None, max_length=200)
     params: dict[str, Any] | None = None
     stats: _Stats
+    options: _Options = Field(default_factory=_Options)
 
 
 class _File(_Lenient):
@@ -57,9 +63,9 @@ class _File(_Lenient):
 def import_pytest_benchmarks(paths: Sequence[Path], *, suite: str) -> list[BenchmarkRecord]:
     """The benchmarks in files of at most 256 MiB each.
 
-    Several files are passes: of a benchmark that they share, each pass' median is one sample. Rounds of one process are alike in
-    ways that processes are not, above all where other processes come and go; only passes are independent. Of one file, the
-    rounds are the samples; of more than 1000, every k-th is kept.
+    Several files are passes: of a benchmark that they share, each pass' best round in ten is one sample. Rounds of one process
+    are alike in ways that processes are not, above all where other processes come and go; only passes are independent. Of one
+    file, the rounds are the samples; of more than 1000, every k-th is kept.
 
     The fingerprint covers the processor and how many of them there are, operating
     system and Python's minor version: what a file tells of what speed depends on. The host's name is not part of it.
@@ -97,9 +103,9 @@ def _read(path: Path) -> _File:
 
 def _record(benchmarks: Sequence[_Benchmark], file: _File, machine: dict[str, str], suite: str) -> BenchmarkRecord:
     last, tool = benchmarks[-1], "pytest-benchmark"
-    medians = [statistics.median(benchmark.stats.data or [benchmark.stats.median]) for benchmark in benchmarks]
-    several = len(medians) > 1
-    rounds = medians if several else last.stats.data
+    several = len(benchmarks) > 1
+    best = [best_in_ten(one.stats.data or [one.stats.median], higher=False) for one in benchmarks]
+    rounds = best if several else last.stats.data
     samples = rounds[:: max(math.ceil(len(rounds) / MOST_SAMPLES), 1)]
     low, high = median_interval(samples)
     parameters = ", ".join(f"{key}={value}" for key, value in sorted((last.params or {}).items()))
@@ -111,14 +117,14 @@ def _record(benchmarks: Sequence[_Benchmark], file: _File, machine: dict[str, st
         group=last.group,
         parameters=parameters[:2000],
         seconds=MetricRecord(
-            value=statistics.median(medians),
+            value=statistics.median(rounds or [last.stats.median]),
             low=low,
             high=high,
             n=len(rounds) or last.stats.rounds,
             unit="s",
             better="lower",
             board="throughput",
-            protocol=PASSES if several else PROTOCOL,
+            protocol=PROTOCOL.format(samples=PASSES if several else "rounds", timer=last.options.timer or "its timer"),
             samples=tuple(samples),
         ),
         fingerprint=content_id(machine),

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from vqbench.results.record import MetricRecord
 from vqbench.results.timing import TimingRecord
 
-__all__ = ["describe_setting", "speed_metric", "speed_name", "speed_name_in_setting", "without_setting"]
+__all__ = ["best_in_ten", "describe_setting", "speed_metric", "speed_name", "speed_name_in_setting", "without_setting"]
 
 NOISY = "noisy: "
+BEST = 10
+
+
+def best_in_ten(samples: Sequence[float], *, higher: bool) -> float:
+    """Of so many samples the best but for one in ten, which stands for the best ones: load makes samples slow and never fast.
+
+    Args:
+        samples: one at least.
+        higher: whether more is better.
+    """
+    return sorted(samples, reverse=higher)[(len(samples) - 1) // BEST]
 
 
 def speed_name(timing: TimingRecord) -> str:
@@ -44,7 +57,8 @@ def speed_metric(timing: TimingRecord) -> MetricRecord:
 
 def describe_setting(timing: TimingRecord) -> str:
     """How it was measured, in a few words."""
-    return f"{_setting(timing)}; median of samples after warm-up, inputs rotated past the cache"
+    what = "samples" if timing.passes == 1 else "passes, of each the best sample in ten,"
+    return f"{_setting(timing)}; median of {what} after warm-up, inputs rotated past the cache"
 
 
 def _setting(timing: TimingRecord) -> str:

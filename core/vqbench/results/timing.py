@@ -38,7 +38,8 @@ class TimingRecord(_Part):
     ``images_per_second`` is the median of ``samples`` (in the order they were taken), ``low`` and ``high`` bound its 95 %
     interval. Latencies are of a call, milliseconds. ``peak_bytes`` is the device's allocated memory on a GPU, the whole process's
     on a CPU; ``joules_per_image`` the GPU's energy. ``largest`` marks the largest batch that fits. ``fingerprint`` is the
-    environment's. ``noisy`` says why to distrust the numbers, ``before`` and ``after`` what the machine was doing.
+    environment's. ``noisy`` says why to distrust the numbers, ``before`` and ``after`` what the machine was doing. Of several
+    ``passes`` (runs of the suite) ``samples`` has one for each, its best sample in ten; latencies are medians.
     """
 
     stage: Literal["encode", "quantize", "decode", "end_to_end"]
@@ -59,6 +60,7 @@ class TimingRecord(_Part):
     joules_per_image: Rate | None = None
     joules_reason: str | None = Field(None, max_length=300)
     compile_seconds: Rate | None = None
+    passes: int = Field(1, ge=1)
     samples: tuple[Rate, ...] = Field((), max_length=MAX_SAMPLES)
     noisy: str | None = Field(None, max_length=300)
     reason: str | None = Field(None, max_length=2000)
