@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# vqbench's own gate: the quality of quality.toml against the committed records. Speeds of hot operations are shown and judge
-# nothing: the records were made on another machine (compare.sh compares two commits on one).
+# vqbench's own gate on quality: quality.toml against the committed records (speed.sh is that on speed).
 #   ci/quality.sh [BIN]            with the programs in BIN (.venv/bin)
 #   ci/quality.sh --accept [BIN]   makes the committed records instead, after a change of numbers that is meant
 # Exit code: that of `vqbench compare`; 2 where the suite could not be run.
@@ -18,12 +17,6 @@ run() { # two jobs: a thread each where there are two cores, as when the records
     "$bin/vqbench" run ci/quality.toml --results "$new" --device cpu --jobs 2 --quiet >"$new/run.txt" || status=$?
     [[ $status == 0 ]] || cat "$new/run.txt"
     [[ $status -le 1 ]] || exit 2 # 1: some cells failed, which the comparison judges
-}
-
-show_speeds() {
-    "$bin/python" -m pytest benchmarks/test_components.py -q -p no:cacheprovider -k "(fsq or vqgan or /gq or unet) and not training" \
-        --benchmark-max-time 0.1 --benchmark-min-rounds 3 --benchmark-columns median,rounds ||
-        echo "quality.sh: the hot operations could not be timed" >&2
 }
 
 accept() {
@@ -46,6 +39,5 @@ run
 if $accept; then
     accept
 else
-    show_speeds
     "$bin/vqbench" compare "$committed" "$new/ci-quality" --gate ci/gate.toml
 fi
