@@ -41,8 +41,10 @@ def patience() -> float | None:
 
 
 @contextlib.contextmanager
-def stopped_after(seconds: float | None) -> Iterator[None]:
+def stopped_after(seconds: float | None, setting: str = PATIENCE) -> Iterator[None]:
     """A block that an alarm ends after some seconds, wherever Python code in it is then; None for never.
+
+    The message names the ``setting`` that the limit comes from.
 
     Code in C that neither returns nor looks for signals cannot be ended. Nor is anything ended outside the main thread, on a
     system without such alarms, or where somebody else has set one: a worker has, and a time limit for its whole job.
@@ -57,7 +59,7 @@ def stopped_after(seconds: float | None) -> Iterator[None]:
 
     def stop(number: int, frame: FrameType | None) -> None:
         if not ended:
-            raise TookTooLong(f"it took longer than {seconds:g} seconds ({PATIENCE} sets the limit)")
+            raise TookTooLong(f"it took longer than {seconds:g} seconds ({setting} sets the limit)")
 
     signal.signal(signal.SIGALRM, stop)
     try:

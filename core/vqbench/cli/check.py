@@ -12,7 +12,7 @@ import click
 from vqbench.catalog import KINDS, Catalog, CatalogOptions
 from vqbench.cli.options import catalog_options, json_option
 from vqbench.cli.output import echo_notes, format_of, table, write_file
-from vqbench.errors import UsageError
+from vqbench.errors import UnknownComponentError, UsageError, closest
 
 if TYPE_CHECKING:
     from vqbench.catalog.naming import AnyEntry
@@ -39,6 +39,14 @@ FORMAT_BY_SUFFIX: dict[str, Format] = {".txt": "table", ".json": "json", ".xml":
     help="This check is known to fail, and why; that it passes is then a failure. Repeatable.",
 )
 @click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=120.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Limit for each check; code in C cannot be stopped.",
+)
+@click.option(
     "--list", "listing", is_flag=True, help="List the checks and what each protects, of TARGET or of all kinds."
 )
 @click.option("--format", "form", type=click.Choice(FORMATS), help="What to print; by default a table.")
@@ -59,6 +67,7 @@ def check(
     settings: tuple[str, ...],
     globs: tuple[str, ...],
     expectations: tuple[str, ...],
+    timeout: float,
     listing: bool,
     form: Format | None,
     as_json: bool,
@@ -90,7 +99,7 @@ def check(
         raise UsageError("check needs a TARGET", expected="a plugin or a component", hint="`vqbench list` shows them.")
     from vqbench.testing.render import render
 
-    outcomes = _checked(_subjects(catalog, target, settings), globs, _reasons(expectations))
+    outcomes = _checked(_subjects(catalog, target, settings), globs, _reasons(expectations), timeout)
     for out, its in formats.items():
         write_file(out, render(outcomes, its))
     click.echo(render(outcomes, "json" if as_json else form or "table"), nl=False)
@@ -104,7 +113,15 @@ def _entries(catalog: Catalog, target: str) -> tuple[AnyEntry, ...]:
         if target in (failure.plugin, failure.distribution):
             raise failure.error()
     plugins = {plugin.name for plugin in catalog.plugins if target in (plugin.name, plugin.distribution)}
-    return tuple(e for e in catalog.entries() if e.plugin in plugins) or (catalog.find(target),)
+    if entries := tuple(e for e in catalog.entries() if e.plugin in plugins):
+        return entries
+    try:
+        return (catalog.find(target),)
+    except UnknownComponentError as error:
+        known = {name for plugin in catalog.plugins for name in (plugin.name, plugin.distribution) if name}
+        if (hint := closest(target, known)) is None:
+            raise
+        raise UnknownComponentError(f"there is no plugin or component {target!r}", hint=hint) from error
 
 
 def _subjects(catalog: Catalog, target: str, settings: tuple[str, ...]) -> list[Subject]:
@@ -138,13 +155,13 @@ def _pairs(texts: tuple[str, ...], option: str, example: str) -> dict[str, str]:
     return pairs
 
 
-def _checked(subjects: list[Subject], globs: tuple[str, ...], reasons: dict[str, str]) -> list[Outcome]:
+def _checked(subjects: list[Subject], globs: tuple[str, ...], reasons: dict[str, str], timeout: float) -> list[Outcome]:
     """All outcomes; progress on standard error if that is a terminal."""
     from vqbench.testing import run_checks
     from vqbench.testing.outcome import check_names
 
-    chosen = {str(its): _chosen(its.entry.kind, globs) for its in subjects}
-    every = [check for checks in chosen.values() for check in checks]
+    chosen = [(its, _chosen(its.entry.kind, globs)) for its in subjects]
+    every = [check for _, checks in chosen for check in checks]
     if not every:
         raise UsageError(
             "there is nothing to check", got=" ".join(globs) or None, hint="`vqbench check --list` shows all checks."
@@ -153,8 +170,8 @@ def _checked(subjects: list[Subject], globs: tuple[str, ...], reasons: dict[str,
     outcomes: list[Outcome] = []
     terminal = sys.stderr.isatty()
     with click.progressbar(length=len(every), label="Checking", file=sys.stderr, hidden=not terminal) as bar:
-        for its in subjects:
-            for outcome in run_checks(its, chosen[str(its)], reasons):
+        for its, checks in chosen:
+            for outcome in run_checks(its, checks, reasons, timeout=timeout):
                 outcomes.append(outcome)
                 bar.update(1)
     return outcomes

@@ -10,8 +10,10 @@ from typing import Literal, TypeAlias
 import numpy as np
 import torch
 
+from vqbench.catalog.guard import printing_to_stderr, stopped_after
 from vqbench.catalog.outcome import plugin_traceback
 from vqbench.errors import UsageError, closest
+from vqbench.plugin_code import describe
 from vqbench.seeds import derive_seed
 from vqbench.testing.check import Check, CheckFailure, NotApplicable
 from vqbench.testing.subject import Subject
@@ -72,28 +74,42 @@ def perform(check: Check, subject: Subject) -> None:
 
 
 def run_checks(
-    subject: Subject, checks: Iterable[Check], expected_failures: ExpectedFailures | None = None
+    subject: Subject,
+    checks: Iterable[Check],
+    expected_failures: ExpectedFailures | None = None,
+    *,
+    timeout: float | None = None,
 ) -> Iterator[Outcome]:
-    """Run checks one after the other; a failing one never stops the next."""
+    """Run checks one after the other; a failing one never stops the next. What components print goes to standard error.
+
+    Args:
+        subject: the component.
+        checks: which.
+        expected_failures: reasons by name of check.
+        timeout: seconds after which a check has failed, if it can be stopped (:func:`vqbench.catalog.guard.stopped_after`).
+    """
     expected = expected_failures or {}
     for each in checks:
-        yield _outcome(each, subject, expected.get(each.name))
+        yield _outcome(each, subject, expected.get(each.name), timeout)
 
 
-def _outcome(check: Check, subject: Subject, reason: str | None) -> Outcome:
+def _outcome(check: Check, subject: Subject, reason: str | None, timeout: float | None) -> Outcome:
     def made(status: Status, message: str = "", traceback: str | None = None) -> Outcome:
         return Outcome(subject=str(subject), check=check, status=status, message=message, traceback=traceback)
 
     try:
-        perform(check, subject)
+        with printing_to_stderr(), stopped_after(timeout, "--timeout"):
+            perform(check, subject)
     except NotApplicable as why:
         return made("not applicable", str(why))
-    except Exception as error:
+    except BaseException as error:  # SystemExit, too: a component that exits must not take the command along
+        if type(error) is KeyboardInterrupt:  # a subclass of it is the component's own
+            raise
         if reason is not None:
             return made("failed as expected", reason)
         if isinstance(error, CheckFailure):
             return made("failed", str(error))
-        return made("failed", f"{type(error).__name__}: {error}", plugin_traceback(error))
+        return made("failed", describe(error), plugin_traceback(error))
     if reason is not None:
         return made("passed unexpectedly", f"expected to fail: {reason}")
     return made("passed")

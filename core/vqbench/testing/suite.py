@@ -26,12 +26,11 @@ answer = {IMPORTED}
 
 @check(
     protects="Results lie in a folder of the name in the file; `vqbench run NAME` must be the one that fills it.",
-    fix="Give descriptor and file one name, and the file a summary.",
+    fix="Give descriptor and file one name.",
 )
 def the_file_is_a_suite_of_that_name(subject: Subject) -> None:
     suite = _load(subject)
     expect(suite.name == subject.entry.name, "the file has another name", got=suite.name, expected=subject.entry.name)
-    expect(suite.summary.strip(), "the file has no summary")
 
 
 @check(
