@@ -7,8 +7,9 @@ import torch
 import vector_quantize_pytorch as vqp
 
 import vqbench_vqp
-from vqbench.catalog import resolve_parameters
-from vqbench_vqp import adapter
+from vqbench import ParameterError
+from vqbench.testing import subject
+from vqbench_vqp import adapter, wrapping
 
 SPECS = {spec.name: spec for spec in vqbench_vqp.vqbench_quantizers()}
 IMAGES = {  # how each class takes maps rather than sequences; ResidualVQ fails on them in 1.32
@@ -54,7 +55,7 @@ def class_name(name):
 def planned(name, given):
     """The level as announced, and the quantizer that its arguments build."""
     torch.manual_seed(0)
-    [level] = SPECS[name].levels(resolve_parameters(SPECS[name], given))
+    [level] = SPECS[name].levels(subject(f"vqp/{name}", **given).parameters)
     return level, getattr(adapter, class_name(name))(**level.arguments)
 
 
@@ -142,3 +143,32 @@ def test_parameters_are_the_librarys_with_its_defaults(name):
         default = known[parameter.name].default
         if not (parameter.name in chosen and default in (None, inspect.Parameter.empty)):
             assert parameter.default == default, parameter.name
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "says"),
+    [
+        ("fsq", {"levels": [2, 3]}, "a level of 2 values needs preserve_symmetry"),
+        ("fsq", {"levels": [3, 3], "noise_dropout": 0.5}, "noise_dropout needs preserve_symmetry"),
+        ("fsq", {"levels": [1000, 1000, 5]}, "no codebook that the library can index"),
+        ("residual_fsq", {"levels": []}, "no codebook that the library can index"),
+        ("lfq", {"codebook_size": 1000}, "no power of two: got 1000, expected e.g. 512"),
+    ],
+)
+def test_what_has_no_codes_in_the_library_is_refused_when_planning(name, given, says):
+    with pytest.raises(ParameterError, match=says):
+        SPECS[name].levels(subject(f"vqp/{name}", **given).parameters)
+
+
+@pytest.mark.parametrize(("version", "number"), [("1.32.0", 13200), ("1.32.1rc1", 13201), ("2.0", 20000)])
+def test_another_release_of_the_library_is_another_version(monkeypatch, version, number):
+    monkeypatch.setattr(wrapping.metadata, "version", lambda name: version)
+    assert wrapping.release() == number
+
+
+def test_without_the_library_there_is_still_a_descriptor(monkeypatch):
+    def missing(name):
+        raise wrapping.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(wrapping.metadata, "version", missing)
+    assert wrapping.release() == 1

@@ -16,8 +16,11 @@ def wrapped(name, cls, *, summary, parameters, shape, paper):
     Args:
         name: of the quantizer.
         cls: the adapter's class, called like the library's.
+        summary: of what it does.
         parameters: arguments of the library's constructor, by their names there and with their defaults.
-        shape: a function of the parameters that returns the channels of the latent and K of each token.
+        shape: a function of the parameters that returns the channels of the latent and K of each token; it raises ParameterError
+            where they do not go together. What else the library refuses, it says when it is built.
+        paper: of the method.
     """
 
     def levels(p):
@@ -48,12 +51,15 @@ def release():
 
 
 def integer(name, default, summary, *, minimum=1, maximum=None):
+    """An integer argument of the library's constructor."""
     return Parameter(name=name, type="int", default=default, minimum=minimum, maximum=maximum, summary=summary)
 
 
 def number(name, default, summary, *, minimum=0.0, maximum=None):
+    """A number that the library's constructor takes."""
     return Parameter(name=name, type="float", default=default, minimum=minimum, maximum=maximum, summary=summary)
 
 
 def switch(name, default, summary):
+    """A flag of the library's constructor; a default of None leaves the choice to the library."""
     return Parameter(name=name, type="bool", default=default, summary=summary)
