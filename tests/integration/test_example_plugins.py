@@ -102,7 +102,15 @@ def test_the_suite_that_a_plugin_brings_plans_with_changes(desk):
 
 def test_the_conformance_kit_takes_a_whole_installed_plugin(desk):
     checks = desk.reads("vqbench check vqp --check 'codes_are_*' --check parameters_are_documented")["checks"]
-    names = {"vector_quantize", "residual_vq", "sim_vq", "fsq", "residual_fsq", "lfq"}
+    names = {
+        "vector_quantize",
+        "residual_vq",
+        "sim_vq",
+        "fsq",
+        "residual_fsq",
+        "lfq",
+        "vqp",
+    }  # the last one is its suite
     assert {check["component"] for check in checks} == {f"vqp/{name}" for name in names}
     assert {check["status"] for check in checks} == {"passed"}
 
