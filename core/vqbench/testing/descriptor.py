@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from vqbench.catalog import CatalogOptions, Entry, missing_requirements
+from vqbench.catalog import CatalogOptions, Entry, levels_of, missing_requirements
 from vqbench.specs import QuantizerSpec
 from vqbench.testing.check import Check, NotApplicable, check, expect
 from vqbench.testing.fresh_process import HEAVY, IMPORTED, catalog_elsewhere
@@ -63,7 +63,7 @@ def the_target_is_a_class_of_its_kind(subject: Subject) -> None:
     kind: type = getattr(interfaces, entry.kind.capitalize())
     targets: list[Entry | str] = [entry]
     if isinstance(entry.spec, QuantizerSpec):
-        targets += [level.target for level in entry.spec.levels(subject.parameters) if level.target is not None]
+        targets += [level.target for level in levels_of(entry, subject.parameters) if level.target is not None]
     for target in targets:
         cls = subject.catalog.load_target(target)
         expect(

@@ -9,7 +9,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from vqbench.catalog import Entry
+from vqbench.catalog import Entry, check_levels
 from vqbench.errors import ParameterError
 from vqbench.interfaces import Backbone
 from vqbench.seeds import derive_seed
@@ -80,8 +80,7 @@ def new_backbone(subject: Subject, geometry: Geometry) -> Backbone:
     entry = subject.entry
     assert isinstance(entry, Entry)
     assert isinstance(entry.spec, BackboneSpec)
-    if entry.spec.check is not None:
-        entry.spec.check(subject.parameters, geometry.image_size, geometry.levels)
+    check_levels(entry, subject.parameters, geometry.image_size, geometry.levels)
     cls = subject.catalog.load_target(entry)
     try:
         backbone: Backbone = cls(geometry.image_size, geometry.levels, **subject.parameters)  # type: ignore[operator]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vqbench.testing.check import Check, check, expect
-from vqbench.testing.dataset.parts import dataset_of, hash_of, hashes_of, revision_of, sampled_hashes, splits_of
+from vqbench.testing.dataset.parts import dataset_of, hash_of, hashes_of, revision_here, sampled_hashes, splits_of
 from vqbench.testing.fresh_process import IMPORTED, component_elsewhere
 from vqbench.testing.randomness import expect_no_draw, reseed
 from vqbench.testing.subject import Subject
@@ -64,9 +64,8 @@ def splits_have_no_image_in_common(subject: Subject) -> None:
     fix="Return a text that is made of the content (a pinned version, a checksum), without torch: planning calls it.",
 )
 def revision_is_stable_and_needs_no_torch(subject: Subject) -> None:
-    revision = revision_of(subject)
-    expect(isinstance(revision, str) and revision, "the revision is no text, or empty", got=repr(revision)[:200])
-    expect(revision_of(subject) == revision, "the revision is another the second time", got=revision_of(subject))
+    revision = revision_here(subject)
+    expect(revision_here(subject) == revision, "the revision is another the second time", got=revision_here(subject))
     there, heavy = component_elsewhere(subject, REVISION)
     expect(there == revision, "another process sees another revision", got=there, expected=revision)
     expect(not heavy, "revision() imports torch", got=heavy)

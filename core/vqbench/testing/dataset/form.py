@@ -57,17 +57,17 @@ def batches_hold_the_same_images(subject: Subject) -> None:
     for split, images in splits_of(dataset_of(subject)):
         if not isinstance(images, ByteImages):
             raise NotApplicable("its images have no `batch`: they are loaded one by one")
-        indices = sample_of(images)
-        indices += [indices[0], indices[0]]  # an index may come twice
-        batch = images.batch(indices)
-        form, expected = (batch.dtype, tuple(batch.shape)), (torch.uint8, (len(indices), 3, size, size))
-        expect(form == expected, f"a batch of {split} has another form", got=form, expected=expected)
-        kept = batch.clone()
-        for row, index in zip(kept, indices, strict=True):
-            same = torch.equal(images[index], row.float() / 255)
-            expect(same, f"image {index} of {split} is not what a batch holds / 255")
-        batch.fill_(7)
-        expect(torch.equal(images.batch(indices), kept), f"changing a batch of {split} changes the images")
+        some = sample_of(images)
+        for indices in (some[:1], list(range(len(images)))[:4], [*some, some[0], some[0]]):  # an index may come twice
+            batch = images.batch(indices)
+            form, expected = (batch.dtype, tuple(batch.shape)), (torch.uint8, (len(indices), 3, size, size))
+            expect(form == expected, f"a batch of {split} has another form", got=form, expected=expected)
+            kept = batch.clone()
+            for row, index in zip(kept, indices, strict=True):
+                same = torch.equal(images[index], row.float() / 255)
+                expect(same, f"image {index} of {split} is not what a batch holds / 255")
+            batch.bitwise_not_()
+            expect(torch.equal(images.batch(indices), kept), f"changing a batch of {split} changes the images")
 
 
 @check(

@@ -9,7 +9,7 @@ from typing import cast
 
 from torch import Tensor
 
-from vqbench.catalog import Entry
+from vqbench.catalog import Entry, revision_of
 from vqbench.errors import ParameterError, UnavailableError
 from vqbench.interfaces import Dataset, Images
 from vqbench.specs import DatasetSpec
@@ -21,7 +21,7 @@ __all__ = [
     "hash_of",
     "hashes_of",
     "image_size_of",
-    "revision_of",
+    "revision_here",
     "sample_of",
     "sampled_hashes",
     "splits_of",
@@ -39,7 +39,7 @@ def dataset_of(subject: Subject) -> Dataset:
     Raises:
         NotApplicable: its data is not on this machine, or a parameter that must be set is not.
     """
-    revision_of(subject)
+    revision_here(subject)
     assert isinstance(subject.entry, Entry)
     cls = subject.catalog.load_target(subject.entry)
     with _where_the_data_is(subject):
@@ -47,10 +47,11 @@ def dataset_of(subject: Subject) -> Dataset:
         return dataset
 
 
-def revision_of(subject: Subject) -> str:
+def revision_here(subject: Subject) -> str:
     """What the descriptor says of the content; raises as :func:`dataset_of`."""
+    assert isinstance(subject.entry, Entry)
     with _where_the_data_is(subject):
-        return _spec(subject).revision(subject.parameters)
+        return revision_of(subject.entry, subject.parameters)
 
 
 def splits_of(dataset: Dataset) -> Iterator[tuple[str, Images]]:
