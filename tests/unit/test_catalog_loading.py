@@ -1,9 +1,11 @@
 """Plugins load one by one; one that fails costs only itself. The distributions are real metadata on the import path."""
 
 import itertools
+import sys
 
 import pytest
 
+from vqbench import plugin_code
 from vqbench.catalog import Catalog, CatalogOptions
 from vqbench.errors import PluginError, UnknownComponentError
 
@@ -170,6 +172,36 @@ def test_a_missing_suite_file_is_a_failure(install):
     source = "from pathlib import Path\nfrom vqbench import SuiteSpec, hookimpl\n@hookimpl\ndef vqbench_suites():\n"
     install(source + "    return [SuiteSpec(name='s', summary='s', path=Path('/no/such/file.toml'))]\n")
     assert "not an existing file" in only_failure(load()).message
+
+
+def test_while_a_plugin_loads_its_name_and_stage_are_known(install):
+    """So that the parent of a worker that dies there can tell."""
+    module = install(
+        "from vqbench import plugin_code\nseen = [plugin_code._trace.value]\n"
+        + HOOK.format(body="seen.append(plugin_code._trace.value); return []")
+    )
+    load()
+    assert sys.modules[module].seen == [b"plugin 'mine': import", b"plugin 'mine': hook"]
+    assert plugin_code._trace.value == b""
+
+
+def test_ten_thousand_components_of_a_plugin_load_and_more_are_refused(install):
+    many = "return [spec(f'thing-{n}') for n in range(%d)]"
+    install(HOOK.format(body=many % 10_000), entry="many")
+    install(HOOK.format(body=many % 10_001), entry="too-many")
+    catalog = load()
+    assert len(catalog.entries()) == 10_000
+    assert only_failure(catalog).message == "vqbench_quantizers returned too many descriptors: expected at most 10000"
+    with pytest.raises(UnknownComponentError, match="Did you mean 'thing-123'"):
+        catalog.get("quantizer", "thimg-123")
+
+
+@pytest.mark.parametrize("changes", ["minimum='1'", "maximum=True", "choices=[1, 2]", "choices=5"])
+def test_limits_of_a_parameter_have_the_right_types(install, changes):
+    parameter = f"(Parameter(name='a', type='int', default=1, summary='s', {changes}),)"
+    install(HOOK.format(body=f"return [spec(parameters={parameter})]"))
+    field = changes.partition("=")[0]
+    assert f"quantizer 'thing': {field} of a is malformed" in only_failure(load()).message
 
 
 def test_the_traceback_is_the_plugins_own(install):

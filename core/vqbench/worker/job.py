@@ -14,7 +14,7 @@ import torch
 from vqbench.assets import cache_folder
 from vqbench.canonical import content_id
 from vqbench.catalog import Catalog
-from vqbench.errors import VQBenchError
+from vqbench.errors import UnavailableError, VQBenchError
 from vqbench.interfaces import EvaluationContext, Measurement, Metric
 from vqbench.plan import Cell, Component
 from vqbench.results import CellRecord, MetricRecord, ResultsFolder, TrainingRecord
@@ -154,11 +154,17 @@ def _evaluation_context(cell: Cell, images: int, device: torch.device) -> Evalua
 
 
 def _metric(component: Component, catalog: Catalog) -> tuple[MetricSpec, Metric]:
-    """A metric, or what stands for one that cannot be built, and its descriptor."""
+    """A metric, or what stands for one that cannot be built, and its descriptor.
+
+    Raises:
+        UnavailableError: a package that the metric requires is missing; the cell waits for it.
+    """
     spec = catalog.get("metric", component.id).spec
     assert isinstance(spec, MetricSpec)
     try:
         return spec, build_metric(component, catalog)
+    except UnavailableError:
+        raise
     except VQBenchError as error:
         return spec, NotBuilt(error)
 
