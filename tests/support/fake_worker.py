@@ -142,7 +142,7 @@ def mumble(job: FakeJob, report: Report, threads: int) -> None:
     raise Mute
 
 
-class Mute(Exception):
+class Mute(RuntimeError):
     def __str__(self) -> str:
         raise ValueError("no words")
 

@@ -154,6 +154,10 @@ class Faulty(NoisyVQ):
         if self.fault == "nan_at_third_step" and self.seen == 3:
             infinite = Loss(value=latents.mean() * math.inf, unit="element_mean")
             return Quantized(value=quantized.value, codes=quantized.codes, losses={"commit": infinite})
+        if self.fault == "backward":
+            quantized.value.register_hook(lambda gradient: 1 / 0)
+        if self.fault == "infinite_value":
+            return Quantized(value=quantized.value * math.inf, codes=quantized.codes)
         if self.fault == "int32":
             return Quantized(value=quantized.value, codes=quantized.codes.int())
         return quantized

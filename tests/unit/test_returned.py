@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -10,7 +11,7 @@ from toy_components import Convs, NoisyVQ, Squares
 from unruly_components import Unruly, UnrulyConvs, UnrulySquares
 
 from vqbench.errors import DataError, PluginError, TensorError
-from vqbench.interfaces import Measurement, Metric
+from vqbench.interfaces import Loss, Measurement, Metric
 from vqbench.specs import LevelShape
 from vqbench.worker.evaluate import Batches, evaluate
 from vqbench.worker.information import SoftInformation
@@ -112,6 +113,25 @@ def test_without_names_components_are_called_after_their_classes():
 
     with pytest.raises(PluginError, match="Bare: forward returned something else: got a tuple of Tensor, Tensor"):
         Tokenizer(Convs(SIZE, LEVELS, 4), [Bare(2, 8)])(IMAGES)
+
+
+@pytest.mark.parametrize(
+    ("loss", "error", "message"),
+    [
+        (Loss(value=torch.ones(2), unit="element_mean"), TensorError, r"got torch\.float32 \(2,\), expected a scalar"),
+        (Loss(value=0.5, unit="element_mean"), TensorError, "got float, expected a scalar"),
+        (Loss(value=torch.ones(()), unit="nats"), PluginError, "in an unknown unit: got 'nats', expected image_sum or"),
+        (Loss(value=torch.ones(()), unit="image_sum", weight=math.nan), PluginError, "is malformed: got nan"),
+        (Loss(value=torch.ones(()), unit="image_sum", weight="1"), PluginError, "is malformed: got '1'"),
+    ],
+)
+def test_a_loss_of_a_wrong_form(loss, error, message):
+    class Lossy(NoisyVQ):
+        def forward(self, latents):
+            return dataclasses.replace(super().forward(latents), losses={"commit": loss})
+
+    with pytest.raises(error, match=f"^Lossy.*'commit'.*{message}"):
+        Tokenizer(Convs(SIZE, LEVELS, 4), [Lossy(2, 8)])(IMAGES)
 
 
 def test_posteriors_of_a_wrong_kind():

@@ -8,7 +8,7 @@ import pytest
 import torch
 from toy_unit import toy_catalog, toy_unit
 
-from vqbench.errors import DataError, ParameterError, ResultsError, UnavailableError, VQBenchError
+from vqbench.errors import DataError, ParameterError, PluginError, ResultsError, UnavailableError, VQBenchError
 from vqbench.worker.batches import TrainingBatches
 from vqbench.worker.build import build_tokenizer
 from vqbench.worker.checkpoint import load_trained, newest_checkpoint, read_checkpoint
@@ -246,6 +246,15 @@ class TestFailing:
         unit = toy_unit(catalog, "faulty", parameters={"fault": "nan_at_third_step"})
         with pytest.raises(VQBenchError, match=r"step 3 of 6.*reconstruction 0\.\d+.*commit -?(inf|nan)"):
             train(unit)
+
+    def test_a_backward_pass_that_fails_names_the_parts(self, catalog, train):
+        parts = "quantizer 'toy_plugin/faulty' or backbone 'toy_plugin/convs'"
+        with pytest.raises(PluginError, match=f"{parts} failed in backward: ZeroDivisionError"):
+            train(toy_unit(catalog, "faulty", parameters={"fault": "backward"}))
+
+    def test_divergence_names_a_quantizer_whose_value_is_not_finite(self, catalog, train):
+        with pytest.raises(VQBenchError, match=r"\(the value of quantizer 'toy_plugin/faulty' is not finite either\)"):
+            train(toy_unit(catalog, "faulty", parameters={"fault": "infinite_value"}))
 
     def test_unknown_loss_weight(self, catalog, train):
         with pytest.raises(ParameterError, match="'kl', expected one of commit"):

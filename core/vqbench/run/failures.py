@@ -104,7 +104,7 @@ def is_out_of_memory(error: BaseException) -> bool:
         if isinstance(cause, kinds):
             return True
         if isinstance(cause, (RuntimeError, OSError)):
-            text = str(cause).lower()
+            text = message_of(cause).lower()
             if any(complaint in text for complaint in ALLOCATOR_COMPLAINTS):
                 return True
     return False

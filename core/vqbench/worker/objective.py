@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from vqbench.errors import ParameterError, PluginError, TensorError, VQBenchError, closest
+from vqbench.errors import ParameterError, PluginError, VQBenchError, closest
 from vqbench.interfaces import Loss, Quantized
 from vqbench.plan import Recipe
 from vqbench.worker.perceptual import Perceptual
@@ -203,10 +202,4 @@ def _named_losses(quantized: Sequence[Quantized]) -> Iterator[tuple[str, str, Lo
         for name, loss in of_level.losses.items():
             if name in RESERVED:
                 raise PluginError(f"A quantizer's loss may not be called {name!r}, which is the objective's own")
-            if loss.value.ndim or not math.isfinite(loss.weight):
-                raise TensorError(
-                    f"The loss {name!r} of level {level} is malformed",
-                    got=f"shape {tuple(loss.value.shape)}, weight {loss.weight}",
-                    expected="a scalar and a finite weight",
-                )
             yield (name if len(quantized) == 1 else f"level{level}/{name}"), name, loss

@@ -5,6 +5,7 @@ All that is looked at lies on the host, so no check waits for a GPU.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from torch import Tensor, device, int64
@@ -13,6 +14,8 @@ from vqbench.errors import PluginError, TensorError
 from vqbench.interfaces import Loss, Quantized
 
 __all__ = ["check_codes", "check_features", "check_map", "check_quantized", "form"]
+
+UNITS = ("image_sum", "element_mean")
 
 
 def check_features(owner: str, features: object, levels: int) -> None:
@@ -49,10 +52,11 @@ def check_map(owner: str, what: str, tensor: object, shape: tuple[int, ...], pla
 
 
 def check_quantized(owner: str, quantized: object) -> None:
-    """A quantizer's ``forward``: a :class:`~vqbench.interfaces.Quantized` with losses by name.
+    """A quantizer's ``forward``: a :class:`~vqbench.interfaces.Quantized` with losses by name, in units that there are.
 
     Raises:
         PluginError: something else.
+        TensorError: a loss is no scalar.
     """
     if not isinstance(quantized, Quantized):
         raise PluginError(
@@ -62,8 +66,20 @@ def check_quantized(owner: str, quantized: object) -> None:
     if not isinstance(losses, Mapping) or not all(isinstance(loss, Loss) for loss in losses.values()):
         raise PluginError(f"{owner}: losses is malformed", got=form(losses), expected="vqbench.Loss by name")
     for name, loss in losses.items():
-        if not isinstance(loss.value, Tensor):
-            raise PluginError(f"{owner}: the loss {name!r} has no tensor", got=form(loss.value), expected="a scalar")
+        if not isinstance(loss.value, Tensor) or loss.value.ndim:
+            raise TensorError(
+                f"{owner}: the loss {name!r} is malformed", got=form(loss.value), expected="a scalar tensor"
+            )
+        if loss.unit not in UNITS:
+            raise PluginError(
+                f"{owner}: the loss {name!r} is in an unknown unit", got=repr(loss.unit), expected=" or ".join(UNITS)
+            )
+        if not isinstance(loss.weight, int | float) or not math.isfinite(loss.weight):
+            raise PluginError(
+                f"{owner}: the weight of the loss {name!r} is malformed",
+                got=repr(loss.weight),
+                expected="a finite number",
+            )
 
 
 def check_codes(owner: str, codes: object, shape: tuple[int, ...]) -> None:

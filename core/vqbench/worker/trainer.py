@@ -17,6 +17,7 @@ from vqbench.catalog import Catalog
 from vqbench.errors import VQBenchError
 from vqbench.interfaces import Quantized, StepClock
 from vqbench.plan import Recipe, TrainUnit
+from vqbench.plugin_code import calling
 from vqbench.run.job import Progress
 from vqbench.seeds import derive_seed
 from vqbench.worker.adversary import Adversary
@@ -177,7 +178,8 @@ class _Training:
             )
         set_learning_rate(self.optimizer, recipe, step)
         self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(value.total)
+        with calling(f"{self.tokenizer.quantizer_names[0]} or {self.tokenizer.backbone_name}", "backward"):
+            torch.autograd.backward(value.total)
         norm = self._clip()
         self.losses = {"total": value.total.detach(), **value.terms}
         self._check_finite({**self.losses, "norm of the gradient": norm}, output.quantized)
