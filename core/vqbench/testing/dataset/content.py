@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vqbench.testing.check import Check, check, expect
 from vqbench.testing.dataset.parts import dataset_of, hash_of, hashes_of, revision_here, sampled_hashes, splits_of
-from vqbench.testing.fresh_process import IMPORTED, component_elsewhere
+from vqbench.testing.fresh_process import HEAVY, component_elsewhere
 from vqbench.testing.randomness import expect_no_draw, reseed
 from vqbench.testing.subject import Subject
 
@@ -16,8 +16,9 @@ from vqbench.testing.dataset.parts import sampled_hashes
 answer = sampled_hashes(Subject(entry=entry, catalog=catalog, given=given["parameters"]))
 """
 REVISION = f"""
+loaded = set(sys.modules)
 revision = entry.spec.revision(parameters)
-answer = [revision, {IMPORTED}]
+answer = [revision, ", ".join(module for module in {HEAVY!r} if module in sys.modules.keys() - loaded)]
 """
 
 
