@@ -12,12 +12,12 @@ from vqbench.testing import checks_of, run_checks, subject
 from vqbench.testing.quantizer import QUANTIZER_CHECKS
 
 SUPPORT = Path(__file__).parents[1] / "support"
-CATALOG = Catalog.load(CatalogOptions(plugins=("mutant_plugin",), autoload=False))
+CATALOG = Catalog.load(CatalogOptions(plugins=("mutant_quantizers_plugin",), autoload=False))
 CHECKS = {check.name: check for check in checks_of("quantizer")}
 
 
 def outcomes(cls, checks):
-    its = subject(f"mutant_plugin/{cls.__name__.lower()}", CATALOG)
+    its = subject(f"mutant_quantizers_plugin/{cls.__name__.lower()}", CATALOG)
     return {outcome.check.name: outcome for outcome in run_checks(its, checks)}
 
 

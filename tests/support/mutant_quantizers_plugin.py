@@ -1,4 +1,4 @@
-"""A plugin of the quantizers of :mod:`mutant_quantizers`; importing it imports torch, which is a bug that a check catches."""
+"""A plugin of :mod:`mutant_quantizers`; importing it imports torch, which is a bug that a check catches."""
 
 from functools import partial
 
