@@ -130,6 +130,7 @@ FATAL = {
     "vanishes": "from misbehaviour import WAYS\nWAYS['vanish']()\n",
     "ends_well": "import os\nos._exit(0)\n",
     "hangs_in_c": "from misbehaviour import WAYS\nWAYS['hang_in_c']()\n",
+    "leaves_a_thread": "import threading, time\nthreading.Thread(target=time.sleep, args=(600,)).start()\n",
     "fails": "1 / 0\n",
     "prints": "from misbehaviour import WAYS\nWAYS['print']()\n",
 }
@@ -146,6 +147,7 @@ def test_plugins_that_end_the_process_are_found_by_loading_each_in_its_own(tmp_p
         "vanishes": "loading it ends the process (exit code 7)",
         "ends_well": "loading it ends the process (exit code 0)",
         "hangs_in_c": "loading it does not end, not even by force (VQBENCH_PLUGIN_SECONDS)",
+        "leaves_a_thread": "loading it does not end, not even by force (VQBENCH_PLUGIN_SECONDS)",
     }
 
 
