@@ -3,7 +3,7 @@
 #   ci/speed.sh [BIN]   with the programs in BIN (.venv/bin), where vqbench is installed from this repository
 # Settings come from the environment:
 #   BASE      what HEAD is compared with: any git revision (HEAD^)
-#   PASSES    how often each side is timed (6)
+#   PASSES    how often each side is timed (7)
 #   LIMIT     seconds that it may take (120)
 # Both sides run with the packages that are installed, each with its own sources. One thread and its CPU time: what other
 # processes take from the machine is counted least there.
@@ -11,7 +11,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bin=$(cd "${1:-.venv/bin}" && pwd)
-export BASE=${BASE:-HEAD^} PASSES=${PASSES:-6}
+export BASE=${BASE:-HEAD^} PASSES=${PASSES:-7}
 limit=${LIMIT:-120}
 benchmarks=benchmarks/test_components.py
 
@@ -30,7 +30,8 @@ chosen="forward or unet"
 status=0
 env PATH="$bin:$PATH" PYTHONPATH=core:plugins OMP_NUM_THREADS=1 \
     INSTALL=true BENCHMARKS=$benchmarks GATE=ci/speed.toml OUT="$out/report" \
-    PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTEST_ADDOPTS="-qq -p pytest_benchmark.plugin -p no:cacheprovider -k '$chosen' --benchmark-timer time.process_time \
+    PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTEST_ADDOPTS="-qq -p pytest_benchmark.plugin -p no:cacheprovider \
+        -k '$chosen' --benchmark-timer time.process_time \
         --benchmark-max-time 0.05 --benchmark-min-rounds 3 --benchmark-disable-gc --benchmark-columns min,rounds" \
     timeout "$limit" ci/compare.sh >"$out/log" 2>&1 || status=$?
 [[ $status != 124 ]] || nothing "$PASSES passes take more than $limit s here"
