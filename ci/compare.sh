@@ -24,6 +24,7 @@ repository=$(git rev-parse --show-toplevel)
 work=$(mktemp -d)
 
 clean_up() {
+    trap "" TERM INT # what ends a group of processes comes more than once
     cd "$repository"
     for side in base head; do
         [[ ! -d $work/$side ]] || git worktree remove --force "$work/$side"
@@ -31,6 +32,7 @@ clean_up() {
     rm -rf "$work"
 }
 trap clean_up EXIT
+trap "exit 143" TERM
 
 fail() {
     echo "compare.sh: $*" >&2
