@@ -36,7 +36,7 @@ env PATH="$bin:$PATH" PYTHONPATH=core:plugins OMP_NUM_THREADS=1 \
     timeout "$limit" ci/compare.sh >"$out/log" 2>&1 || status=$?
 [[ $status != 124 ]] || nothing "$PASSES passes take more than $limit s here"
 if [[ $status -gt 1 ]]; then
-    cat "$out/log"
+    tail -n 60 "$out/log"
     nothing "see above; $BASE may need other packages than those installed"
 fi
 cat "$out/report/summary.md"
