@@ -33,9 +33,9 @@ env PATH="$bin:$PATH" PYTHONPATH=core:plugins OMP_NUM_THREADS=1 \
     PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTEST_ADDOPTS="-qq -p pytest_benchmark.plugin -p no:cacheprovider \
         -k '$chosen' --benchmark-timer time.process_time \
         --benchmark-max-time 0.05 --benchmark-min-rounds 3 --benchmark-disable-gc --benchmark-columns min,rounds" \
-    timeout "$limit" ci/compare.sh >"$out/log" 2>&1 || status=$?
+    timeout "$limit" python -m vqbench.ci >"$out/log" 2>&1 || status=$?
 [[ $status != 124 ]] || nothing "$PASSES passes take more than $limit s here"
-if [[ $status -gt 1 ]]; then
+if [[ $status -gt 1 || ! -f $out/report/summary.md ]]; then
     tail -n 60 "$out/log"
     nothing "see above; $BASE may need other packages than those installed"
 fi

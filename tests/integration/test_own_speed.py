@@ -10,7 +10,7 @@ import pytest
 from repositories import Repository
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = {f"ci/{name}": (ROOT / "ci" / name).read_text() for name in ("compare.sh", "speed.sh", "speed.toml")}
+SCRIPTS = {f"ci/{name}": (ROOT / "ci" / name).read_text() for name in ("speed.sh", "speed.toml")}
 BENCHMARKS = """
 import pytest
 from hot import work
@@ -92,3 +92,11 @@ def test_where_there_is_nothing_to_compare_it_says_why_and_passes(
     done = gate(repository, BASE=base)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"speed.sh: no speeds are compared: {reason}\n"
+
+
+def test_the_script_says_what_it_lacks(repository: Repository) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "vqbench.ci"], cwd=repository.folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr == "compare.sh: SUITE or BENCHMARKS must be set\n"

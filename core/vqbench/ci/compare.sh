@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs a suite, or benchmarks, or both in two commits of the repository around here, in turn on this machine, and compares
 # what they leave.
-# docs/ci.md says how to use it; action.yml does on GitHub. Settings come from the environment, so that nothing is quoted twice:
+# `python -m vqbench.ci` runs it, action.yml does on GitHub; docs/ci.md says how to use it. Settings come from the environment, so that nothing is quoted twice:
 #   SUITE       suite file in the repository, or the name of a suite; none: benchmarks only
 #   BASE, HEAD  what to compare: any git revision (HEAD^, HEAD)
 #   INSTALL     how to install a checkout, run in it (python -m pip install .)
