@@ -10,7 +10,7 @@ import torch
 from vqbench.interfaces import Quantizer
 from vqbench.rate import Bits, LevelRate
 from vqbench.testing.check import Check, NotApplicable, check, expect
-from vqbench.testing.quantizer.parts import evaluated, latents_of, plans_of, quantizers_of
+from vqbench.testing.quantizer.parts import changed_names, evaluated, latents_of, plans_of, quantizers_of
 from vqbench.testing.subject import Subject
 
 __all__ = ["BUILD_CHECKS"]
@@ -53,8 +53,8 @@ def one_seed_gives_one_start(subject: Subject) -> None:
         torch.manual_seed(0)
         starts.append([quantizer.state_dict() for quantizer in quantizers_of(subject)])
     for first, second in zip(*starts, strict=True):
-        changed = [name for name, value in first.items() if not torch.equal(value, second[name])]
-        expect(not changed, "a second start under the same seed differs", got=", ".join(changed), expected="none")
+        changed = changed_names(first, second)
+        expect(not changed, "a second start under the same seed differs", got=changed, expected="nothing")
 
 
 @check(

@@ -83,6 +83,7 @@ def _changes(quantizer: Quantizer) -> tuple[list[int], Tensor, Tensor]:
     training = deepcopy(quantizer).train()
     leaf = latents.clone().requires_grad_()
     value = training(leaf).value
+    expect(value.requires_grad, "the value in training carries no gradient")
     said = []
     for channel in channels:
         (gradient,) = torch.autograd.grad(value[:, channel].sum(), leaf, retain_graph=True, allow_unused=True)

@@ -9,7 +9,7 @@ import torch
 
 from vqbench.testing.check import Check, check, expect
 from vqbench.testing.quantizer.codes import expect_same_codes
-from vqbench.testing.quantizer.parts import evaluated, latents_of, many_latents
+from vqbench.testing.quantizer.parts import changed_names, evaluated, latents_of, many_latents
 from vqbench.testing.randomness import expect_no_draw, reseed
 from vqbench.testing.subject import Subject
 
@@ -68,19 +68,9 @@ def eval_changes_no_state_and_leaves_no_losses(subject: Subject) -> None:
             expect(not quantized.prefixes, "evaluation leaves prefixes", got=len(quantized.prefixes), expected="none")
             if quantizer.codebook_sizes:
                 quantizer.decode(quantized.codes)
-        after = quantizer.state_dict()
-        changed = [name for name in before if not _equal(before[name], after.get(name))]
-        expect(
-            not changed and before.keys() == after.keys(),
-            "evaluation changes the state",
-            got=", ".join(changed) or "new names",
-        )
+        changed = changed_names(before, quantizer.state_dict())
+        expect(not changed, "evaluation changes the state", got=changed, expected="nothing")
         expect(not quantizer.training, "evaluation switches to training mode")
-
-
-def _equal(left: torch.Tensor, right: torch.Tensor | None) -> bool:
-    """Bit for bit, so that NaN is equal to itself."""
-    return right is not None and left.shape == right.shape and bool((left == right).logical_or(left != left).all())
 
 
 @contextmanager

@@ -39,9 +39,15 @@ def no_score_matrix(subject: Subject) -> None:
             total = loss_of(quantizer.train()(latents.requires_grad_()))
             if total.requires_grad:  # a conversion has no gradient
                 total.backward()  # type: ignore[no-untyped-call]
+        most = scores // 2 + 12 * sum(tensor.nbytes for tensor in state)
         for seen, mode in ((training, "training"), (evaluation, "evaluation")):
-            _expect_at_most(f"a tensor in {mode}", seen.largest, scores // 4)
-            _expect_at_most(f"tensors in {mode}", seen.peak, scores // 2 + 12 * sum(t.nbytes for t in state))
+            for what, got, limit in (("one tensor", seen.largest, scores // 4), ("tensors at once", seen.peak, most)):
+                expect(
+                    got <= limit,
+                    f"scores of all positions and codewords, or as much, are held in {mode}",
+                    got=f"{got / MIB:.0f} MiB in {what}",
+                    expected=f"at most {limit // MIB}, for {scores // MIB} of scores",
+                )
     if not any(sizes):
         raise NotApplicable("codebooks are small beside the latents: set a large one")
 
@@ -51,15 +57,6 @@ def _scores_of_a_position(quantizer: Quantizer) -> int:
     sizes = quantizer.codebook_sizes or (0,)
     enough = max(16 * quantizer.latent_channels, 1024)
     return next((count for count in (max(sizes), sum(sizes)) if count >= enough), 0)
-
-
-def _expect_at_most(what: str, got: int, limit: int) -> None:
-    expect(
-        got <= limit,
-        f"{what} take as much memory as scores do",
-        got=f"{got / MIB:.0f} MiB",
-        expected=f"at most {limit // MIB}",
-    )
 
 
 MEMORY_CHECKS: tuple[Check, ...] = (no_score_matrix,)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from vqbench.testing.check import NotApplicable, expect
 from vqbench.testing.subject import Subject
 
 __all__ = [
+    "changed_names",
     "discrete",
     "evaluated",
     "latents_of",
@@ -113,9 +114,12 @@ def latents_of(quantizer: Quantizer, scale: float = 1.0) -> Iterator[Tensor]:
 
 
 def many_latents(quantizer: Quantizer, positions: int, least: int = 128) -> Tensor:
-    """Normal latents ``(16, latent_channels, h, 8)`` of so many positions, or fewer, where codebooks are very large."""
+    """Normal latents ``(15, latent_channels, h, 7)`` of so many positions, or fewer where codebooks are very large.
+
+    Odd sizes, so that a search in blocks of whatever size has a last one that is not full.
+    """
     most = max(PRODUCTS // (max(sum(quantizer.codebook_sizes), 1) * quantizer.latent_channels), least)
-    return torch.randn(16, quantizer.latent_channels, min(positions, most) // 128, 8)
+    return torch.randn(15, quantizer.latent_channels, min(positions, most) // 105, 7)
 
 
 def train(quantizer: Quantizer, steps: Iterable[int], total: int) -> Quantized:
@@ -142,3 +146,17 @@ def loss_of(quantized: Quantized) -> Tensor:
     weights = torch.randn(quantized.value.shape, generator=torch.Generator().manual_seed(0)).to(quantized.value)
     own = [loss.weight * loss.value for loss in quantized.losses.values()]
     return (quantized.value * weights).mean() + sum(own)
+
+
+def changed_names(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> str:
+    """Names of tensors that are in one state only, or are not bit for bit the same in both; empty if there are none."""
+    both = before.keys() & after.keys()
+    changed = {
+        name for name in both if not torch.equal(before[name], after[name]) and not _both_nan(before[name], after[name])
+    }
+    return ", ".join(sorted(changed | (before.keys() ^ after.keys())))
+
+
+def _both_nan(left: Tensor, right: Tensor) -> bool:
+    """Equal where they are not both NaN."""
+    return left.shape == right.shape and bool((left == right).logical_or(left.isnan() & right.isnan()).all())

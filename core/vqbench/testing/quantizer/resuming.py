@@ -6,11 +6,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
-from torch import Tensor
 
 from vqbench.interfaces import Quantizer
 from vqbench.testing.check import Check, check, expect
-from vqbench.testing.quantizer.parts import evaluated, latents_of, quantizers_of, train, trained
+from vqbench.testing.quantizer.parts import changed_names, evaluated, latents_of, quantizers_of, train, trained
 from vqbench.testing.subject import Subject
 from vqbench.worker.checkpoint import load_weights, weights
 from vqbench.worker.tensor_file import read_tensor_file, write_tensor_file
@@ -27,7 +26,7 @@ STEPS = 2
 @torch.no_grad()
 def state_survives_saving(subject: Subject) -> None:
     for quantizer, fresh in zip(evaluated(subject), quantizers_of(subject), strict=True):
-        reload(quantizer, fresh.eval())
+        _reload(quantizer, fresh.eval())
         for latents in latents_of(quantizer):
             expected, got = quantizer(latents), fresh(latents)
             same = torch.equal(got.codes, expected.codes) and torch.equal(got.value, expected.value)
@@ -43,28 +42,22 @@ def a_resumed_run_equals_an_uninterrupted_one(subject: Subject) -> None:
         first.load_state_dict(whole.state_dict())
         expected = train(whole, range(2 * STEPS), total=2 * STEPS)
         train(first, range(STEPS), total=2 * STEPS)
-        reload(first, second)
+        _reload(first, second)
         got = train(second, range(STEPS, 2 * STEPS), total=2 * STEPS)
         expect(torch.equal(got.value, expected.value), "the last step's value differs", expected="bit for bit the same")
         for name, loss in expected.losses.items():
             same = torch.equal(got.losses[name].value, loss.value) and got.losses[name].weight == loss.weight
             expect(same, f"the last step's {name} differs", got=got.losses[name].value, expected=loss.value)
-        state = second.state_dict()
-        changed = [name for name, value in whole.state_dict().items() if not _same_bits(value, state[name])]
-        expect(not changed, "the state differs", got=", ".join(changed), expected="bit for bit the same")
+        changed = changed_names(whole.state_dict(), second.state_dict())
+        expect(not changed, "the state differs", got=changed, expected="bit for bit the same")
 
 
-def reload(quantizer: Quantizer, fresh: Quantizer) -> None:
+def _reload(quantizer: Quantizer, fresh: Quantizer) -> None:
     """Bring the state of one into another through a file, as checkpoints do."""
     with TemporaryDirectory(prefix="vqbench-check-") as folder:
         path = Path(folder) / "state.safetensors"
         write_tensor_file(path, weights(quantizer), {})
         load_weights(fresh, read_tensor_file(path)[1], path)
-
-
-def _same_bits(left: Tensor, right: Tensor) -> bool:
-    """Equal, NaN to NaN too."""
-    return left.shape == right.shape and bool((left == right).logical_or((left != left) & (right != right)).all())
 
 
 RESUMING_CHECKS: tuple[Check, ...] = (state_survives_saving, a_resumed_run_equals_an_uninterrupted_one)
