@@ -151,12 +151,10 @@ def loss_of(quantized: Quantized) -> Tensor:
 def changed_names(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> str:
     """Names of tensors that are in one state only, or are not bit for bit the same in both; empty if there are none."""
     both = before.keys() & after.keys()
-    changed = {
-        name for name in both if not torch.equal(before[name], after[name]) and not _both_nan(before[name], after[name])
-    }
+    changed = {name for name in both if not _same(before[name], after[name])}
     return ", ".join(sorted(changed | (before.keys() ^ after.keys())))
 
 
-def _both_nan(left: Tensor, right: Tensor) -> bool:
-    """Equal where they are not both NaN."""
+def _same(left: Tensor, right: Tensor) -> bool:
+    """Whether two tensors are equal, NaN being equal to itself."""
     return left.shape == right.shape and bool((left == right).logical_or(left.isnan() & right.isnan()).all())
