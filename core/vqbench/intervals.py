@@ -1,4 +1,4 @@
-"""Student's intervals and tests of means, and the interval of a median."""
+"""The kinds of interval; Student's intervals and tests of means, intervals of a median and of a proportion."""
 
 from __future__ import annotations
 
@@ -7,7 +7,26 @@ from collections.abc import Sequence
 from functools import lru_cache
 from statistics import NormalDist
 
-__all__ = ["median_interval", "student_half_width", "student_p", "student_quantile"]
+__all__ = [
+    "BOOTSTRAP",
+    "JACKKNIFE",
+    "ORDER_STATISTICS",
+    "STUDENT",
+    "median_interval",
+    "proportion_interval",
+    "student_half_width",
+    "student_p",
+    "student_quantile",
+]
+
+BOOTSTRAP = "bootstrap over images"
+"""Of a mean over images (:mod:`vqbench.bootstrap`)."""
+JACKKNIFE = "jackknife over images"
+"""Of a number made of all images together, such as a distance between distributions."""
+ORDER_STATISTICS = "order statistics of repetitions"
+"""Of a median (:func:`median_interval`)."""
+STUDENT = "Student's t over seeds"
+"""Of a mean over seeds (:func:`student_half_width`)."""
 
 SERIES_LIMIT = 200
 """Degrees of freedom up to which the exact finite series is summed; beyond, the expansion is good to 1e-12 (95 %)."""
@@ -24,6 +43,22 @@ def median_interval(values: Sequence[float], *, confidence: float = 0.95) -> tup
         below += math.comb(n, k) / 2**n
         k += 1
     return (ordered[k - 1], ordered[n - k]) if k else (None, None)
+
+
+def proportion_interval(share: float, n: float, *, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's confidence interval of a probability.
+
+    Args:
+        share: the fraction found, in [0, 1].
+        n: of how many independent trials; a fraction where dependent ones are worth that many.
+        confidence: in (0, 1).
+
+    Source: Wilson, Probable Inference, the Law of Succession, and Statistical Inference (1927).
+    """
+    z2 = NormalDist().inv_cdf(0.5 + confidence / 2) ** 2
+    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = math.sqrt(z2 * share * (1 - share) / n + (z2 / (2 * n)) ** 2) / (1 + z2 / n)
+    return min(max(middle - half, 0.0), share), max(min(middle + half, 1.0), share)  # rounding leaves 0 and 1 out
 
 
 def student_half_width(standard_deviation: float, n: int, *, confidence: float = 0.95) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
-from vqbench.intervals import student_p, student_quantile
+from vqbench.intervals import JACKKNIFE, student_p, student_quantile
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +24,7 @@ Method: TypeAlias = Literal[
     "Welch's t over seeds",
     "Student's t, one seed against several",
     "Welch's t of intervals",
+    "Student's t, errors added",
 ]
 
 
@@ -36,6 +37,8 @@ class Number(Protocol):
     def low(self) -> float | None: ...
     @property
     def high(self) -> float | None: ...
+    @property
+    def interval(self) -> str | None: ...
     @property
     def n(self) -> int: ...
     @property
@@ -82,7 +85,8 @@ def compare(
     * One seed each, with values of each image: the paired bootstrap. It speaks of these two trained checkpoints on such
       images, not of how a method's seeds differ.
     * One seed each and no values: Welch's t made of the two intervals, if they are of equally many measurements. For means
-      over the same images that is cautious: it leaves out that both find the same images hard.
+      over the same images that is cautious: it leaves out that both find the same images hard. Numbers made of all images
+      together (jackknife) may depend on an image in opposite ways, so their standard errors are added instead.
     * Speeds of one seed each: Welch's t made of the two intervals, of however many repetitions.
 
     Args:
@@ -96,7 +100,11 @@ def compare(
         pair = images() if images else None
         if pair is not None:
             return compare_images(*pair, comparisons=comparisons)
-        return _welch(first, second, "Welch's t of intervals", comparisons) if first.n == second.n else None
+        if first.n != second.n:
+            return None
+        if JACKKNIFE in (first.interval, second.interval):
+            return _errors_added(first, second, comparisons)
+        return _welch(first, second, "Welch's t of intervals", comparisons)
     if first.over == second.over == "repetitions":
         return _welch(first, second, "Welch's t of intervals", comparisons)
     if first.over == second.over:
@@ -134,6 +142,16 @@ def _welch(first: Number, second: Number, method: Method, comparisons: int) -> C
     freedom = (a + b) ** 2 / spread if spread else 1.0  # Welch–Satterthwaite
     n = min(first.n, second.n) if method == "Welch's t of intervals" else first.n + second.n
     return _student(first, second, math.sqrt(a + b), freedom, n, method, comparisons)
+
+
+def _errors_added(first: Number, second: Number, comparisons: int) -> Comparison | None:
+    """No standard error of a difference is larger, however the two depend on each other."""
+    errors = [_standard_error(first), _standard_error(second)]
+    if errors[0] is None or errors[1] is None:
+        return None
+    return _student(
+        first, second, errors[0] + errors[1], first.n - 1, first.n, "Student's t, errors added", comparisons
+    )
 
 
 def _one_against_several(first: Number, second: Number, comparisons: int) -> Comparison | None:

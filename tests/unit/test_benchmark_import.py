@@ -10,6 +10,7 @@ from compared import compared, only, save
 from records import make_record
 
 from vqbench.errors import RecordError
+from vqbench.intervals import ORDER_STATISTICS
 from vqbench.results import import_pytest_benchmarks, read_benchmarks, read_records, write_benchmarks
 
 MACHINE = {
@@ -68,6 +69,7 @@ def test_they_come_back_and_are_no_records(tmp_path):
     )
     assert first.seconds.value == pytest.approx(np.median(times(0)))
     assert list(first.seconds.samples) == list(times(0))
+    assert first.seconds.interval == ORDER_STATISTICS
     assert first.seconds.low is not None
     assert first.seconds.low < first.seconds.value < (first.seconds.high or 0)
     assert first.machine["processor"] == "A processor"

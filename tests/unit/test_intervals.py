@@ -1,12 +1,13 @@
-"""Student's intervals against printed tables, closed forms and scipy."""
+"""Student's and Wilson's intervals against printed tables, closed forms and scipy."""
 
 from __future__ import annotations
 
 import math
 
 import pytest
+from scipy import stats
 
-from vqbench.intervals import student_half_width, student_p, student_quantile
+from vqbench.intervals import proportion_interval, student_half_width, student_p, student_quantile
 
 # two-sided 95 % points of Student's distribution, as printed in statistical tables
 TABLE = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 9: 2.262, 10: 2.228, 30: 2.042, 60: 2.000, 120: 1.980}
@@ -45,3 +46,14 @@ def test_p_agrees_with_scipy(freedom: int) -> None:
         assert student_p(t, freedom) == pytest.approx(2 * special.stdtr(freedom, -t), rel=5e-4)
     assert student_p(2.0, freedom + 0.9) == student_p(2.0, freedom)
     assert student_p(math.inf, freedom) == 0.0
+
+
+@pytest.mark.parametrize(("found", "n"), [(0, 10), (1, 10), (7, 12), (50, 50), (9990, 10000)])
+def test_intervals_of_proportions_are_scipys(found: int, n: int) -> None:
+    expected = stats.binomtest(found, n).proportion_ci(method="wilson")
+    assert proportion_interval(found / n, n) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def test_fewer_trials_make_the_interval_of_a_proportion_wider() -> None:
+    low, high = proportion_interval(0.7, 20.5)
+    assert proportion_interval(0.7, 20)[0] < low < 0.7 < high < proportion_interval(0.7, 20)[1]

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from records import make_record, metric
 
+from vqbench.intervals import JACKKNIFE
 from vqbench.leaderboard import Leaderboard, RankedRow, make_leaderboard, render
 from vqbench.results import CellRecord, MetricRecord, StoredValues
 from vqbench.results.values import write_values
@@ -80,6 +81,16 @@ def test_numbers_under_caution_without_intervals_are_not_told_apart() -> None:
     assert ranks(made) == [(1, "a"), (1, "b"), (1, "c")]
     made = quality(a=metric(30.0), b=metric(29.0, caution="noisy"), c=metric(28.0))
     assert ranks(made) == [(1, "a"), (1, "b"), (3, "c")]
+
+
+def test_numbers_of_all_images_together_are_told_apart_with_more_caution() -> None:
+    numbers = {"a": metric(30.0, 0.4), "b": metric(29.3, 0.4), "c": metric(28.0, 0.4)}
+    assert ranks(quality(**numbers)) == [(1, "a"), (2, "b"), (3, "c")]
+    made = quality(**{k: m.model_copy(update={"interval": JACKKNIFE}) for k, m in numbers.items()})
+    assert ranks(made) == [(1, "a"), (1, "b"), (3, "c")]
+    assert {row.comparison.method for row in ranked(made) if row.comparison} == {"Student's t, errors added"}
+    assert "the errors of both added" in render(made, "table")
+    assert "29.6 to 30.4 (jackknife over images), n = " in render(made, "html")
 
 
 def test_seeds_are_compared_over_seeds() -> None:

@@ -10,14 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from records import component, environment, make_record, metric
 
+from vqbench.intervals import BOOTSTRAP, STUDENT
 from vqbench.leaderboard import make_rows
 from vqbench.leaderboard.rows import unfinished_cells
 
 
 def test_one_seed_keeps_its_own_interval() -> None:
-    (row,) = make_rows([make_record(metrics={"psnr": metric(25.0, 0.5, n=24)})], "quality")
+    own = metric(25.0, 0.5, n=24).model_copy(update={"interval": BOOTSTRAP})
+    (row,) = make_rows([make_record(metrics={"psnr": own})], "quality")
     psnr = row.metrics["psnr"]
     assert (psnr.value, psnr.low, psnr.high, psnr.n, psnr.over) == (25.0, 24.5, 25.5, 24, "measurements")
+    assert psnr.interval == BOOTSTRAP
 
 
 def test_seeds_are_averaged_with_students_interval_over_the_seeds() -> None:
@@ -26,6 +29,7 @@ def test_seeds_are_averaged_with_students_interval_over_the_seeds() -> None:
     psnr = row.metrics["psnr"]
     half = 4.302653 * 1.0 / math.sqrt(3)  # values 24, 25, 26: standard deviation 1; Student's point for 2 degrees
     assert (psnr.value, psnr.n, psnr.over) == (25.0, 3, "seeds")
+    assert psnr.interval == STUDENT
     assert psnr.low == pytest.approx(25 - half, abs=1e-6)
     assert psnr.high == pytest.approx(25 + half, abs=1e-6)
     assert row.seeds == (0, 1, 2)

@@ -14,6 +14,7 @@ import torch
 from vqbench.bootstrap import mean_interval
 from vqbench.errors import TensorError
 from vqbench.interfaces import EvaluationBatch, PerImageMetric
+from vqbench.intervals import BOOTSTRAP
 from vqbench.worker.pixels import evaluation_batch
 from vqbench_plugins.metrics.l1 import L1, mean_absolute_error
 from vqbench_plugins.metrics.psnr import PSNR, psnr
@@ -110,7 +111,7 @@ def test_a_metric_is_the_mean_over_images_of_any_batches_with_the_bootstrap_inte
     values = function(original, reconstruction).numpy()
     measured = metric.compute()
     low, high = mean_interval(values)
-    assert measured.n == 7
+    assert (measured.n, measured.interval) == (7, BOOTSTRAP)
     assert (measured.value, measured.low, measured.high) == pytest.approx((np.mean(values), low, high), rel=1e-9)
 
 

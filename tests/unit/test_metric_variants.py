@@ -81,6 +81,7 @@ def test_the_pooled_psnr_is_that_of_all_images_together() -> None:
     assert pooled.low is not None
     assert pooled.high is not None
     assert pooled.low < pooled.value < pooled.high
+    assert pooled.interval == error.interval is not None
     assert PSNRPooled().values() is None  # the errors of the images are not what it is the mean of
     assert pooled.value < (measure(PSNR(), batch).value or 0) - 1
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from vqbench.intervals import student_half_width
+from vqbench.intervals import JACKKNIFE, student_half_width
 from vqbench.significance import LEVEL, Over, compare
 
 IMAGES = 256
@@ -24,6 +24,7 @@ class Measured:
     high: float | None
     n: int
     over: Over = "measurements"
+    interval: str | None = None
 
 
 def measured(values: np.ndarray, over: Over = "measurements") -> Measured:
@@ -94,6 +95,24 @@ def test_intervals_alone_are_cautious_on_the_same_images() -> None:
         assert comparison is not None
         assert comparison.method == "Welch's t of intervals"
         assert comparison.verdict == "not significant"
+
+
+def test_numbers_of_all_images_together_are_not_called_different_more_often_than_the_level_says() -> None:
+    """One grows with what an image contributes where the other shrinks; quadrature would err three times as often."""
+    draws = np.random.default_rng(0)
+    found = in_quadrature = 0
+    for _ in range(TRIALS):
+        influences = draws.normal(0, 1, IMAGES)
+        first, second = (replace(measured(side), interval=JACKKNIFE) for side in (influences, -influences))
+        comparison = compare(first, second)
+        assert comparison is not None
+        assert comparison.method == "Student's t, errors added"
+        found += comparison.p < LEVEL
+        plain = compare(replace(first, interval=None), replace(second, interval=None))
+        assert plain is not None
+        in_quadrature += plain.p < LEVEL
+    assert abs(found / TRIALS - LEVEL) < TOLERANCE
+    assert in_quadrature / TRIALS > 2 * LEVEL
 
 
 def test_seeds_are_compared_by_welchs_test() -> None:

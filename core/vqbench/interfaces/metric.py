@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from vqbench.intervals import BOOTSTRAP
+
 __all__ = ["EvaluationBatch", "EvaluationContext", "Measurement", "Metric", "PerImageMetric"]
 
 Computed = TypeVar("Computed")
@@ -68,15 +70,16 @@ class Measurement:
     """A measured number with its 95 % interval.
 
     ``value`` is None, with a ``reason``, where it could not be measured. ``low`` and ``high`` are None where no interval is
-    defined. ``n`` is the number of independent things it was measured on. ``unavailable`` says that what it lacked may come
-    later (weights, say): a later run asks again. ``caution`` says why to distrust a value that is there; boards flag it.
-    ``details`` are what the record keeps of how it was measured (library, weights), by name. ``samples`` are repeated
-    measurements behind a speed, in its unit.
+    defined; ``interval`` says which kind it is (:mod:`vqbench.intervals` names those in use). ``n`` is the number of independent
+    things it was measured on. ``unavailable`` says that what it lacked may come later (weights, say): a later run asks again.
+    ``caution`` says why to distrust a value that is there; boards flag it. ``details`` are what the record keeps of how it was
+    measured (library, weights), by name. ``samples`` are repeated measurements behind a speed, in its unit.
     """
 
     value: float | None
     low: float | None = None
     high: float | None = None
+    interval: str | None = None
     n: int = 0
     reason: str | None = None
     unavailable: bool = False
@@ -108,7 +111,11 @@ class Metric(ABC):
         """The number over everything taken in."""
 
     def values(self) -> Tensor | None:
-        """The values whose mean the number is, one per image in order, float64 ``(N,)``; None where it is no such mean."""
+        """Values whose mean the number is, one per image in order, float64 ``(N,)``; None where there are none.
+
+        They are each image's own, or, of a number made of all images together, the jackknife's pseudo-values: cells are
+        compared image by image with them. Asked for after :meth:`compute`.
+        """
         return None
 
 
@@ -140,4 +147,4 @@ class PerImageMetric(Metric):
         from vqbench.bootstrap import mean_interval
 
         low, high = mean_interval(values.numpy())
-        return Measurement(value=mean, low=low, high=high, n=n)
+        return Measurement(value=mean, low=low, high=high, interval=BOOTSTRAP, n=n)

@@ -31,6 +31,8 @@ TESTS: dict[Method, str] = {
     "checkpoints; other seeds may differ more)",
     "Welch's t of intervals": "Welch's t of the two intervals where both have one seed and no values of each image are at hand "
     "(cautious; it speaks of these trained checkpoints)",
+    "Student's t, errors added": "Student's t with the errors of both added for distances between distributions where "
+    "both have one seed and no values of each image are at hand (cautious)",
     "Student's t, one seed against several": "Student's t of one seed against several",
     "Welch's t over seeds": "Welch's t over seeds",
 }
@@ -143,7 +145,9 @@ def _metric(column: Column, rows: Sequence[RankedRow], *, essential: bool) -> Te
             if number is None
             else clean(number.reason)
             if number.value is None
-            else f"{number.value!r}, 95 % interval {number.low!r} to {number.high!r}, n = {number.n} {number.over}"
+            else f"{number.value!r}, 95 % interval {number.low!r} to {number.high!r}"
+            + (f" ({clean(number.interval)})" if number.interval else "")
+            + f", n = {number.n} {number.over}"
             + (f"; {clean(number.caution)}" if number.caution else "")
             for number in numbers
         ),

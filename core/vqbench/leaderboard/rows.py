@@ -9,7 +9,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from vqbench.intervals import student_half_width
+from vqbench.intervals import STUDENT, student_half_width
 from vqbench.leaderboard.rate import Rate, rate_of
 from vqbench.results import CellRecord, ComponentRecord, EnvironmentRecord, MetricRecord
 from vqbench.significance import Over
@@ -38,13 +38,15 @@ class RowMetric:
     """One number of a row.
 
     ``value`` is null, with a ``reason``, where a record of the row has none. ``low`` and ``high`` bound the 95 %
-    interval or are null. ``n`` counts what ``over`` says: a record's own measurements or repetitions (of one seed), or seeds.
+    interval or are null, ``interval`` says of which kind it is. ``n`` counts what ``over`` says: a record's own measurements or
+    repetitions (of one seed), or seeds.
     ``caution`` says why to distrust a value that is there.
     """
 
     value: float | None
     low: float | None
     high: float | None
+    interval: str | None
     n: int
     over: Over
     unit: str
@@ -260,6 +262,7 @@ def _own(metric: MetricRecord) -> RowMetric:
         value=metric.value,
         low=metric.low if metric.value is not None else None,
         high=metric.high if metric.value is not None else None,
+        interval=metric.interval if metric.value is not None else None,
         n=metric.n,
         over="repetitions" if metric.board == "throughput" else "measurements",
         unit=metric.unit,
@@ -300,6 +303,7 @@ def _over_seeds(name: str, board: BoardName, records: Sequence[CellRecord]) -> R
         value=mean,
         low=None if mean is None or half is None else mean - half,
         high=None if mean is None or half is None else mean + half,
+        interval=None if mean is None or half is None else STUDENT,
         n=len(values),
         over="seeds",
         unit=shape.unit,

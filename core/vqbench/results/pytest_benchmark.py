@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from vqbench.bounded import read_bounded
 from vqbench.canonical import content_id
 from vqbench.errors import RecordError
-from vqbench.intervals import median_interval
+from vqbench.intervals import ORDER_STATISTICS, median_interval
 from vqbench.results.benchmarks import BenchmarkRecord, benchmark_id
 from vqbench.results.record import MetricRecord
 from vqbench.results.speeds import best_in_ten
@@ -120,6 +120,7 @@ def _record(benchmarks: Sequence[_Benchmark], file: _File, machine: dict[str, st
             value=statistics.median(rounds or [last.stats.median]),
             low=low,
             high=high,
+            interval=None if low is None else ORDER_STATISTICS,
             n=len(rounds) or last.stats.rounds,
             unit="s",
             better="lower",

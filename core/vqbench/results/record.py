@@ -59,7 +59,8 @@ class LevelRecord(Strict):
 class MetricRecord(Strict):
     """One measured number; ``value`` is null, with a ``reason``, where it could not be measured.
 
-    ``low`` and ``high`` bound the 95 % interval; ``n`` counts what it was measured on; ``protocol`` says which of the
+    ``low`` and ``high`` bound the 95 % interval, ``interval`` says of which kind it is (null where there is none, and in records
+    made before that was kept); ``n`` counts what it was measured on; ``protocol`` says which of the
     definitions of that name it is; ``version`` is that of the metric's author. ``unavailable`` marks a null whose cause may go
     (missing weights): a later run asks again. ``caution`` says why to distrust a value that is there; ``details`` say how it
     was measured here: library, weights, who provided them. ``samples`` are the repeated measurements behind a speed, in its unit,
@@ -69,6 +70,7 @@ class MetricRecord(Strict):
     value: float | None
     low: float | None = None
     high: float | None = None
+    interval: str | None = Field(None, max_length=60)
     n: int = Field(0, ge=0)
     unit: str = Field(max_length=60)
     better: Literal["higher", "lower"] | None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from vqbench.intervals import ORDER_STATISTICS
 from vqbench.results.record import MetricRecord
 from vqbench.results.timing import TimingRecord
 
@@ -44,6 +45,7 @@ def speed_metric(timing: TimingRecord) -> MetricRecord:
         value=timing.images_per_second,
         low=timing.low,
         high=timing.high,
+        interval=None if timing.low is None else ORDER_STATISTICS,
         n=len(timing.samples),
         unit="images/s",
         better="higher",

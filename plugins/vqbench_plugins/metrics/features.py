@@ -14,6 +14,7 @@ from torch import Tensor
 
 from vqbench.errors import CheckpointError, UnavailableError
 from vqbench.interfaces import EvaluationBatch, EvaluationContext, Measurement, Metric
+from vqbench.intervals import JACKKNIFE, student_half_width
 from vqbench_plugins.metrics.extractors import Extractor
 from vqbench_plugins.metrics.feature_cache import DAMAGED, FeatureCache
 
@@ -103,10 +104,24 @@ class FeatureMetric(Metric):
 
     def __init__(self) -> None:
         self._features: FeaturePair | None = None
+        self._values: Tensor | None = None
 
     @abstractmethod
     def measure(self, features: FeaturePair) -> Measurement:
         """The number, of ``least`` images or more; ``details`` beyond those of the features."""
+
+    def influences(self, features: FeaturePair) -> Tensor | None:
+        """By how much each image moves the number, times N: float64 ``(N,)``, of sum zero; None where that is not known.
+
+        An image is its original and its reconstruction together. The mean of their squares over N is the number's sampling
+        variance (jackknife).
+        """
+        return None
+
+    def interval(self, value: float, influences: Tensor) -> tuple[float, float]:
+        """The 95 % interval of the number over samples of as many images: Student's, of the influences."""
+        half = student_half_width(influences.std().item(), len(influences))
+        return value - half, value + half
 
     def prepare(self, context: EvaluationContext) -> None:
         _import_torch_fidelity()
@@ -132,7 +147,17 @@ class FeatureMetric(Metric):
         details = features.details | dict(measured.details)
         if measured.value is not None and not math.isfinite(measured.value):
             return Measurement(value=None, n=n, reason=f"it is {measured.value}", details=details)
-        return replace(measured, n=n, details=details)
+        measured = replace(measured, n=n, details=details)
+        influences = None if measured.value is None else self.influences(features)
+        if measured.value is None or influences is None:
+            return measured
+        self._values = measured.value + influences
+        low, high = self.interval(measured.value, influences)
+        return replace(measured, low=low, high=high, interval=JACKKNIFE)
+
+    def values(self) -> Tensor | None:
+        """The jackknife's pseudo-values, whose mean the number is: its value plus each image's influence."""
+        return self._values
 
 
 def _import_torch_fidelity() -> None:

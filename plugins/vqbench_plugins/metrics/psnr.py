@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -59,7 +60,8 @@ class PSNRPooled(MSE):
             return Measurement(
                 value=None, n=error.n, reason="PSNR is infinite: every image was reconstructed perfectly"
             )
-        return Measurement(value=_decibel(error.value), low=_decibel(error.high), high=_decibel(error.low), n=error.n)
+        low, high = _decibel(error.high), _decibel(error.low)
+        return replace(error, value=_decibel(error.value), low=low, high=high)
 
     def values(self) -> None:
         """None: it is no mean over images."""
