@@ -5,8 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from vqbench.ops import affine, cpu, cuda, fused, threads, tiled
 from vqbench.ops.argmin import argmin_affine
 from vqbench.ops.halves import Halves
 from vqbench.ops.precision import true_float32
+from vqbench.testing.threads import torch_threads
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -180,16 +179,6 @@ def test_threads_work_side_by_side() -> None:
     together = threading.Barrier(2)  # each waits for the other
     with torch_threads(2):
         threads.share_out(lambda here: together.wait(timeout=60) and None, 2, part=1)
-
-
-@contextmanager
-def torch_threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 PEAK = """

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vqbench.catalog import KINDS, Catalog, CatalogOptions
-from vqbench.cli.options import catalog_options, json_option
+from vqbench.cli.options import catalog_options, json_option, outs_option
 from vqbench.cli.output import echo_notes, format_of, table, write_file
 from vqbench.errors import UnknownComponentError, UsageError, closest
 
@@ -51,14 +51,7 @@ FORMAT_BY_SUFFIX: dict[str, Format] = {".txt": "table", ".json": "json", ".xml":
 )
 @click.option("--format", "form", type=click.Choice(FORMATS), help="What to print; by default a table.")
 @json_option
-@click.option(
-    "--out",
-    "outs",
-    type=click.Path(path_type=Path, dir_okay=False),
-    multiple=True,
-    metavar="FILE",
-    help="Write a file too: .txt, .json or .xml (JUnit). Repeatable.",
-)
+@outs_option(".txt, .json or .xml (JUnit)")
 @catalog_options
 @click.pass_context
 def check(

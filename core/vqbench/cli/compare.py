@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vqbench.cli.options import json_option
+from vqbench.cli.options import json_option, outs_option
 from vqbench.cli.output import format_of, warn, write_file
 from vqbench.errors import UsageError
 
@@ -35,14 +35,7 @@ FORMAT_BY_SUFFIX: dict[str, Format] = {".txt": "table", ".md": "markdown", ".jso
 )
 @click.option("--format", "form", type=click.Choice(FORMATS), help="What to print; by default a table.")
 @json_option
-@click.option(
-    "--out",
-    "outs",
-    type=click.Path(path_type=Path, dir_okay=False),
-    multiple=True,
-    metavar="FILE",
-    help="Write a file too: .txt, .md, .json or .xml (JUnit). Repeatable.",
-)
+@outs_option(".txt, .md, .json or .xml (JUnit)")
 @click.pass_context
 def compare(
     context: click.Context,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from vqbench.catalog import CatalogOptions
 
-__all__ = ["catalog_options", "json_option"]
+__all__ = ["catalog_options", "json_option", "outs_option"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -44,3 +45,19 @@ def json_option(command: Command) -> Command:
     """Add ``--json``; the command gets ``as_json``."""
     option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
     return option(command)
+
+
+def outs_option(suffixes: str) -> Callable[[Command], Command]:
+    """Add ``--out FILE``, repeatable; the command gets ``outs``, paths whose suffix says the format.
+
+    Args:
+        suffixes: which there are, in words.
+    """
+    return click.option(
+        "--out",
+        "outs",
+        type=click.Path(path_type=Path, dir_okay=False),
+        multiple=True,
+        metavar="FILE",
+        help=f"Write a file too: {suffixes}. Repeatable.",
+    )

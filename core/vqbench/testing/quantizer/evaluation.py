@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 
 from vqbench.testing.check import Check, check, expect
@@ -12,6 +9,7 @@ from vqbench.testing.quantizer.codes import expect_same_codes
 from vqbench.testing.quantizer.parts import changed_names, evaluated, latents_of, many_latents
 from vqbench.testing.randomness import expect_no_draw, reseed
 from vqbench.testing.subject import Subject
+from vqbench.testing.threads import torch_threads
 
 __all__ = ["EVALUATION_CHECKS"]
 
@@ -35,7 +33,7 @@ def eval_is_deterministic(subject: Subject) -> None:
                 "the same latents evaluate otherwise",
                 got="a second time" if seed is None else "under another seed",
             )
-        with _threads(2 if torch.get_num_threads() == 1 else 1):
+        with torch_threads(2 if torch.get_num_threads() == 1 else 1):
             expect_same_codes(
                 quantizer, latents, quantizer(latents).codes, first.codes, "with another number of threads"
             )
@@ -71,16 +69,6 @@ def eval_changes_no_state_and_leaves_no_losses(subject: Subject) -> None:
         changed = changed_names(before, quantizer.state_dict())
         expect(not changed, "evaluation changes the state", got=changed, expected="nothing")
         expect(not quantizer.training, "evaluation switches to training mode")
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 EVALUATION_CHECKS: tuple[Check, ...] = (
