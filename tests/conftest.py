@@ -7,20 +7,13 @@ import tempfile
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Tests run in a process per core and one more (pytest-xdist): each, and what it starts, computes with one thread. Before torch
-# is imported.
+# Tests run in one process per core (pytest-xdist): each, and what it starts, computes with one thread. Before torch is imported.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # how fast a machine is fails no test
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers():
-    """What ``-n auto`` is: one more than there are cores, since many tests wait, for processes of their own or a time limit."""
-    return len(os.sched_getaffinity(0)) + 1
 
 
 def pytest_configure():
