@@ -90,6 +90,23 @@ def test_a_level_may_be_several_doublings_coarser(spec: BackboneSpec) -> None:
 
 
 @every_backbone
+def test_the_decoder_sees_values_only_of_three_levels_too(spec: BackboneSpec) -> None:
+    """Of fewer the conformance kit sees it."""
+    backbone = build(spec, 32, pyramid(4, 3))
+    images = torch.rand(1, 3, 32, 32, requires_grad=True)
+    values = [v.detach().requires_grad_() for v in values_of(backbone, images)]
+    first = backbone.decode(values)
+    values_of(backbone, torch.rand(1, 3, 32, 32))  # another image changes nothing
+    assert torch.equal(backbone.decode(values), first)
+    (first**2).sum().backward()
+    assert images.grad is None
+    encoder = {id(p) for p in backbone.encoder.parameters()}  # type: ignore[union-attr]
+    assert encoder
+    assert all(p.grad is None for p in backbone.parameters() if id(p) in encoder)
+    assert all(v.grad is not None and v.grad.abs().sum() > 0 for v in values)
+
+
+@every_backbone
 @pytest.mark.parametrize("count", [1, 3])
 def test_every_parameter_learns_through_the_values(spec: BackboneSpec, count: int) -> None:
     backbone = build(spec, 32, pyramid(4, count))
