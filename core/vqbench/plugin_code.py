@@ -13,7 +13,18 @@ from typing import Protocol
 
 from vqbench.errors import PluginError, VQBenchError
 
-__all__ = ["TRACE_BYTES", "TookTooLong", "Trace", "calling", "describe", "keep_trace", "message_of", "within"]
+__all__ = [
+    "TRACE_BYTES",
+    "EndedProcess",
+    "Stopped",
+    "TookTooLong",
+    "Trace",
+    "calling",
+    "describe",
+    "keep_trace",
+    "message_of",
+    "within",
+]
 
 TRACE_BYTES = 256
 MAX_MESSAGE = 2_000
@@ -34,8 +45,16 @@ class _Own:
 _trace: Trace = _Own()
 
 
-class TookTooLong(BaseException):
-    """A plugin's code was stopped at its time limit. Not an Exception: a plugin that catches those does not catch this."""
+class Stopped(BaseException):
+    """A plugin's code was stopped. Not an Exception: a plugin that catches those does not catch this."""
+
+
+class TookTooLong(Stopped):
+    """It was stopped at its time limit."""
+
+
+class EndedProcess(Stopped):
+    """It was stopped where it would have ended the process."""
 
 
 def keep_trace(trace: Trace) -> None:
@@ -92,7 +111,7 @@ class calling(within):
 def describe(error: BaseException) -> str:
     """The type and message of an exception; of a refusal of ours the message."""
     text = message_of(error)
-    if isinstance(error, PluginError | TookTooLong):
+    if isinstance(error, PluginError | Stopped):
         return text[:MAX_MESSAGE]
     return f"{type(error).__name__}: {text}"[:MAX_MESSAGE] if text else type(error).__name__
 

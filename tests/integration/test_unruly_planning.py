@@ -53,7 +53,9 @@ def vqbench(tmp_path):
         ("import=mute", "import", "Mute: (its message cannot be printed)"),
         ("import=exhaust", "import", "MemoryError"),
         ("import=hang", "import", "it took longer than 3 seconds (VQBENCH_PLUGIN_SECONDS sets the limit)"),
+        ("import=vanish", "import", "it called os._exit(7), which would have ended vqbench"),
         ("hook=fail", "hook", "ZeroDivisionError: the plugin's own"),
+        ("hook=vanish", "hook", "it called os._exit(7), which would have ended vqbench"),
         ("hook=hang_on", "hook", "it took longer than 3 seconds"),
         ("hook's return=nonsense", "hook", "vqbench_quantizers returned something else than descriptors: got str"),
     ],
@@ -94,6 +96,7 @@ def test_what_a_plugin_prints_by_any_way_does_not_reach_the_json(vqbench, comman
     [
         ("levels=fail", "quantizer 'unruly_plugin/unruly' failed in levels: ZeroDivisionError: the plugin's own"),
         ("levels=hang", "quantizer 'unruly_plugin/unruly' failed in levels: it took longer than 3 seconds"),
+        ("levels=vanish", "quantizer 'unruly_plugin/unruly' failed in levels: it called os._exit(7), which would have ended"),
         ("trains_as=exit", "quantizer 'unruly_plugin/unruly' failed in trains_as: SystemExit: enough"),
         ("trains_as=nonsense", "quantizer 'unruly_plugin/unruly': trains_as returned something else: got str"),
         ("check=interrupt", "backbone 'unruly_plugin/unruly-convs' failed in check: OwnInterrupt"),
@@ -127,8 +130,8 @@ def test_a_plugin_that_imports_torch_is_told_so_where_it_keeps_users_waiting(vqb
 
 
 FATAL = {
-    "vanishes": "from misbehaviour import WAYS\nWAYS['vanish']()\n",
-    "ends_well": "import os\nos._exit(0)\n",
+    "dies": "from misbehaviour import WAYS\nWAYS['die']()\n",
+    "ends_well": "import ctypes\nctypes.CDLL(None)._exit(0)\n",
     "hangs_in_c": "from misbehaviour import WAYS\nWAYS['hang_in_c']()\n",
     "leaves_a_thread": "import threading, time\nthreading.Thread(target=time.sleep, args=(600,)).start()\n",
     "fails": "1 / 0\n",
@@ -144,7 +147,7 @@ def test_plugins_that_end_the_process_are_found_by_loading_each_in_its_own(tmp_p
         (tmp_path / f"{name}.py").write_text(source)
     options = CatalogOptions(plugins=tuple(str(tmp_path / f"{name}.py") for name in FATAL), autoload=False)
     assert {casualty.plugin: casualty.how for casualty in casualties(options)} == {
-        "vanishes": "loading it ends the process (exit code 7)",
+        "dies": "loading it ends the process (signal 9)",
         "ends_well": "loading it ends the process (exit code 0)",
         "hangs_in_c": "loading it does not end, not even by force (VQBENCH_PLUGIN_SECONDS)",
         "leaves_a_thread": "loading it does not end, not even by force (VQBENCH_PLUGIN_SECONDS)",
@@ -158,3 +161,10 @@ def test_the_doctor_names_a_plugin_that_ends_the_process_and_goes_on_without_it(
     assert (first.level, first.subject) == ("problem", "plugin ends_well")
     assert "--no-plugin ends_well" in first.hint
     assert last.message.endswith("components registered")
+
+
+def test_a_crash_in_c_shows_whose_file_it_was_in(vqbench, tmp_path):
+    (tmp_path / "crashes.py").write_text("import ctypes\nctypes.string_at(0)\n")
+    done = vqbench("list", "--plugin", "crashes.py")
+    assert done.returncode < 0
+    assert f'File "{tmp_path / "crashes.py"}", line 2' in done.stderr

@@ -63,8 +63,7 @@ def records(tmp_path_factory):
         (
             "stray",
             "failed",
-            "the worker exited with code 7 without reporting a result; "
-            "it was in quantizer 'unruly_plugin/stray': import of unruly_stray",
+            "the worker was killed by signal 9 (SIGKILL); it was in quantizer 'unruly_plugin/stray': import of unruly_stray",
         ),
         (
             "vanishes",

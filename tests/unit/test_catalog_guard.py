@@ -1,4 +1,4 @@
-"""Code of plugins where we plan: it is stopped in time, and prints nowhere but to standard error."""
+"""Code of plugins where we plan: it is stopped in time, ends nothing, and prints nowhere but to standard error."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import time
 
 import pytest
 
-from vqbench.catalog.guard import PATIENCE, patience, printing_to_stderr, stopped_after
+from vqbench.catalog.guard import PATIENCE, kept_alive, patience, printing_to_stderr, stopped_after
 from vqbench.errors import UsageError
-from vqbench.plugin_code import TookTooLong
+from vqbench.plugin_code import EndedProcess, TookTooLong
 
 
 @pytest.mark.parametrize(
@@ -127,3 +127,34 @@ def test_a_closed_stream_is_no_obstacle(closed):
         "raise SystemExit(40 + x)\n"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode in (41, 120)
+
+
+def test_a_block_that_would_end_the_process_raises_and_os_is_as_before():
+    before = os._exit
+    with pytest.raises(EndedProcess, match=r"it called os\._exit\(7\)"), kept_alive(), kept_alive():
+        os._exit(7)
+    assert os._exit is before
+
+
+def test_a_plugin_that_catches_exceptions_does_not_catch_that_it_would_end_the_process():
+    def end():
+        with contextlib.suppress(Exception):
+            os._exit(7)
+
+    with pytest.raises(EndedProcess), kept_alive():
+        end()
+
+
+def test_processes_that_a_plugin_forks_and_what_it_keeps_end_as_ever():
+    code = (
+        "import os, sys\n"
+        "from vqbench.catalog.guard import kept_alive\n"
+        "with kept_alive():\n"
+        "    from os import _exit\n"
+        "    child = os.fork()\n"
+        "    if child == 0:\n"
+        "        os._exit(3)\n"
+        "status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])\n"
+        "_exit(40 + status)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 43

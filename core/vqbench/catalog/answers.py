@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from vqbench.assets import Asset
 from vqbench.catalog.contract import TARGET, is_int
-from vqbench.catalog.guard import patience, printing_to_stderr, stopped_after
+from vqbench.catalog.guard import kept_alive, patience, printing_to_stderr, stopped_after
 from vqbench.catalog.naming import Entry
 from vqbench.catalog.targets import load_target
 from vqbench.errors import PluginError
@@ -128,7 +128,7 @@ def fetch_dataset(entry: Entry, parameters: Parameters, report: Callable[[str], 
 @contextlib.contextmanager
 def _asking(entry: Entry, function: str, *, limited: bool = True) -> Iterator[None]:
     seconds = patience() if limited else None
-    with printing_to_stderr(), calling(entry.owner, function), stopped_after(seconds):
+    with printing_to_stderr(), calling(entry.owner, function), kept_alive(), stopped_after(seconds):
         yield
 
 

@@ -1,4 +1,4 @@
-"""Code of plugins in the process that plans: it may neither print into our output nor keep us waiting for ever."""
+"""Code of plugins in the process that plans: it may not print into our output, keep us waiting for ever, or end us."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType
+from typing import NoReturn
 
 from vqbench.errors import UsageError
-from vqbench.plugin_code import TookTooLong
+from vqbench.plugin_code import EndedProcess, TookTooLong
 
-__all__ = ["PATIENCE", "patience", "printing_to_stderr", "stopped_after"]
+__all__ = ["PATIENCE", "kept_alive", "patience", "printing_to_stderr", "stopped_after"]
 
 PATIENCE = "VQBENCH_PLUGIN_SECONDS"
 DEFAULT_SECONDS = 30.0
@@ -81,6 +82,31 @@ def _alarm_is_free() -> bool:
         and signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
         and signal.getitimer(signal.ITIMER_REAL)[0] == 0
     )
+
+
+@contextlib.contextmanager
+def kept_alive() -> Iterator[None]:
+    """A block in which ``os._exit``, which nothing could catch, raises instead of ending this process.
+
+    A process that the block forks ends by it as ever. What ends a process from outside of Python, a crash in C code say, is
+    not held up.
+
+    Raises:
+        EndedProcess: it was called.
+    """
+    leave, here, over = os._exit, os.getpid(), False
+
+    def stay(status: int) -> NoReturn:
+        if over or os.getpid() != here:  # a plugin may have kept this function
+            leave(status)
+        raise EndedProcess(f"it called os._exit({status!r}), which would have ended vqbench")
+
+    os._exit = stay
+    try:
+        yield
+    finally:
+        over = True
+        os._exit = leave
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ import pluggy
 from vqbench import hookspecs
 from vqbench.catalog.contract import HOOKS, check_component
 from vqbench.catalog.discovery import Candidate
-from vqbench.catalog.guard import patience, printing_to_stderr, stopped_after
+from vqbench.catalog.guard import kept_alive, patience, printing_to_stderr, stopped_after
 from vqbench.catalog.naming import AnyEntry, Entry, PublishedEntry, SuiteEntry
 from vqbench.catalog.outcome import PluginFailure, Stage, plugin_traceback
 from vqbench.errors import PluginError, closest
@@ -52,7 +52,7 @@ def load_plugin(candidate: Candidate, manager: pluggy.PluginManager) -> list[Any
     After a failure nothing of it is left in the manager.
     """
     try:
-        with printing_to_stderr():
+        with printing_to_stderr(), kept_alive():
             return _load(candidate, manager)
     except _Failed as failed:
         if manager.has_plugin(candidate.name):

@@ -7,7 +7,7 @@ import importlib.util
 import sys
 
 from vqbench.catalog.contract import TARGET
-from vqbench.catalog.guard import printing_to_stderr
+from vqbench.catalog.guard import kept_alive, printing_to_stderr
 from vqbench.catalog.naming import Entry
 from vqbench.catalog.outcome import plugin_traceback
 from vqbench.errors import PluginError, UnavailableError
@@ -36,7 +36,7 @@ def load_target(target: Entry | str) -> object:
         )
     name, _, attributes = path.partition(":")
     try:
-        with within(f"{owner}: import of {name}"), printing_to_stderr():
+        with within(f"{owner}: import of {name}"), printing_to_stderr(), kept_alive():
             found: object = importlib.import_module(name)
             for attribute in attributes.split("."):
                 found = getattr(found, attribute)

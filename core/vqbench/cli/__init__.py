@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import os
 import select
 import sys
@@ -145,6 +146,9 @@ def main(debug: bool) -> None:
       vqbench list quantizers     which quantizers there are
       vqbench show fsq            everything about one of them
     """
+    if not faulthandler.is_enabled():
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # a stream without a file, as in tests
+            faulthandler.enable()  # code in C that crashes shows in whose file it did
     for stream in (sys.stdout, sys.stderr):
         # a terminal that cannot show × shows \xd7, instead of failing
         if hasattr(stream, "reconfigure"):

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 import torch
 
-from vqbench.catalog.guard import printing_to_stderr, stopped_after
+from vqbench.catalog.guard import kept_alive, printing_to_stderr, stopped_after
 from vqbench.catalog.outcome import plugin_traceback
 from vqbench.errors import UsageError, closest
 from vqbench.plugin_code import describe
@@ -98,7 +98,7 @@ def _outcome(check: Check, subject: Subject, reason: str | None, timeout: float 
         return Outcome(subject=str(subject), check=check, status=status, message=message, traceback=traceback)
 
     try:
-        with printing_to_stderr(), stopped_after(timeout, "--timeout"):
+        with printing_to_stderr(), kept_alive(), stopped_after(timeout, "--timeout"):
             perform(check, subject)
     except NotApplicable as why:
         return made("not applicable", str(why))

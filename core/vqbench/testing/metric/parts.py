@@ -30,6 +30,8 @@ SIDE = 176
 """Pixels: metrics of several scales need about that many."""
 ROUNDING = 1e-5
 """Largest relative difference between batches of other sizes: a network of float32 adds up in another order."""
+ABSOLUTE_ROUNDING = 1e-7
+"""And the absolute one: what is left of two means of images that are nearly equal has their error, of float32 numbers up to 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,4 +120,4 @@ def close(one: float | None, other: float | None) -> bool:
     """Whether two numbers are equal but for rounding, or both are none."""
     if one is None or other is None:
         return one is other
-    return abs(one - other) <= ROUNDING * max(abs(one), abs(other), ROUNDING)
+    return abs(one - other) <= max(ROUNDING * max(abs(one), abs(other)), ABSOLUTE_ROUNDING)
