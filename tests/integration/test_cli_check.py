@@ -186,9 +186,7 @@ def test_what_a_component_prints_is_no_part_of_the_result(plugin, tmp_path: Path
 
 
 def test_a_check_that_hangs_fails_at_its_time_limit_and_the_next_one_runs(plugin) -> None:
-    result = check(
-        *plugin("while True: time.sleep(0.01)"), "--timeout", "3", "--json", *QUICK, "--check", "n_counts*"
-    )
+    result = check(*plugin("while True: time.sleep(0.01)"), "--timeout", "3", "--json", *QUICK, "--check", "n_counts*")
     assert result.exit_code == 1
     hung, other = rows(result)
     assert hung["message"] == "it took longer than 3 seconds (--timeout sets the limit)"

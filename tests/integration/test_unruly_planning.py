@@ -96,7 +96,10 @@ def test_what_a_plugin_prints_by_any_way_does_not_reach_the_json(vqbench, comman
     [
         ("levels=fail", "quantizer 'unruly_plugin/unruly' failed in levels: ZeroDivisionError: the plugin's own"),
         ("levels=hang", "quantizer 'unruly_plugin/unruly' failed in levels: it took longer than 3 seconds"),
-        ("levels=vanish", "quantizer 'unruly_plugin/unruly' failed in levels: it called os._exit(7), which would have ended"),
+        (
+            "levels=vanish",
+            "quantizer 'unruly_plugin/unruly' failed in levels: it called os._exit(7), which would have ended",
+        ),
         ("trains_as=exit", "quantizer 'unruly_plugin/unruly' failed in trains_as: SystemExit: enough"),
         ("trains_as=nonsense", "quantizer 'unruly_plugin/unruly': trains_as returned something else: got str"),
         ("check=interrupt", "backbone 'unruly_plugin/unruly-convs' failed in check: OwnInterrupt"),
