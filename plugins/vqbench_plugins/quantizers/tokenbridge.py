@@ -25,10 +25,13 @@ def truncated_normal_levels(bits: int) -> Tensor:
 
     The edges e_k are the normal's quantiles of k/2^bits, clipped to ±3. Quantiles are taken in float64, everything
     after them in float32 as in the released code, which leaves the levels a little asymmetric; to reproduce them.
+    The two functions among it are rounded correctly, so that the levels are the same on every machine; another
+    library's float32 exponential may round one that is half way to the other side, which moves a level by up to 4e-6.
     """
     edges = _normal_edges(1 << bits).clamp(-SPAN, SPAN).float()
-    density = torch.exp(-0.5 * edges.square()) / math.sqrt(2 * math.pi)
-    probability = (0.5 * (1 + torch.erf(edges / math.sqrt(2)))).diff()
+    density = torch.exp((-0.5 * edges.square()).double()).float() / math.sqrt(2 * math.pi)
+    distribution = torch.erf((edges / math.sqrt(2)).double()).float()
+    probability = (0.5 * (1 + distribution)).diff()
     return -density.diff() / probability.where(probability != 0, 1e-10)
 
 
