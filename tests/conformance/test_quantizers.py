@@ -149,7 +149,7 @@ OVERFITTED = [
 
 @pytest.mark.parametrize(("method", "backbone"), OVERFITTED)
 def test_it_overfits_a_single_batch(method, backbone, tmp_path):
-    steps = 150
+    steps = 90
     cell = cell_of(method, backbone, steps=steps, lr=4e-3, warmup_steps=10, weight_decay=0.0)
     untrained = build_tokenizer(cell.unit, CATALOG)
     train_unit(
