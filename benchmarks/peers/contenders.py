@@ -8,7 +8,7 @@ from benchmarks.peers.cases import Case, Inputs
 from benchmarks.peers.contender import Contender, Implementation, Outputs, Run
 from benchmarks.peers.ours import EXACT_ENTROPY, OURS
 from benchmarks.peers.packages import FAISS, SCIKIT_LEARN, SIM_VQ, VECTOR_QUANTIZE, VECTOR_QUANTIZE_MAPS
-from benchmarks.peers.plain import ADDMM, CDIST, DENSE
+from benchmarks.peers.plain import ADDMM, CDIST, COMPILED, DENSE
 
 __all__ = ["CONTENDERS", "contenders_of"]
 
@@ -46,6 +46,7 @@ CONTENDERS = {
         SCIKIT_LEARN,
         CDIST,
         ADDMM,
+        COMPILED,
         DENSE,
         DENSE_KERNEL,
     )

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+
 import torch
 from torch import Tensor
 from torch.distributions import Normal
 from torch.nn.functional import normalize
 
-from benchmarks.peers.cases import Case, Inputs
+from benchmarks.peers.cases import Case, Inputs, Operation
 from benchmarks.peers.contender import Contender, Implementation, Outputs, Run
 
-__all__ = ["ADDMM", "CDIST", "DENSE", "DENSE_ROWS"]
+__all__ = ["ADDMM", "CDIST", "COMPILED", "DENSE", "DENSE_ROWS"]
 
 CHUNK_SCORES = 1 << 22
 """Scores of a chunk of ``addmm``: 16 MB."""
@@ -28,67 +31,84 @@ def _cdist(case: Case, inputs: Inputs) -> Run:
     return run
 
 
-def _argmin_in_chunks(rows: Tensor, words: Tensor, bias: Tensor) -> Tensor:
+def _argmin(rows: Tensor, words: Tensor, bias: Tensor) -> Tensor:
     """Index of the smallest ``bias_k + rows_n · words_k``."""
-    parts = torch.split(rows, max(CHUNK_SCORES // len(words), 1))
-    return torch.cat([torch.addmm(bias, part, words.T).argmin(dim=1) for part in parts])
+    return torch.addmm(bias, rows, words.T).argmin(dim=1)
 
 
-def _nearest_in_chunks(rows: Tensor, words: Tensor) -> Tensor:
-    return _argmin_in_chunks(rows, -2 * words, words.square().sum(dim=1))
+@cache
+def _compiled_argmin() -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    return torch.compile(_argmin, dynamic=True)  # slow to import
 
 
-def _addmm_euclidean(case: Case, inputs: Inputs) -> Run:
-    @torch.inference_mode()
-    def run() -> Outputs:
-        return Outputs(_nearest_in_chunks(inputs.vectors, inputs.codebooks[0]))
+class _InChunks:
+    """Searches by a product and a minimum, in chunks of rows."""
 
-    return run
+    def __init__(self, argmin: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
+        self._argmin = argmin
 
+    def implementations(self) -> dict[Operation, Implementation]:
+        prepare: dict[Operation, Callable[[Case, Inputs], Run]] = {
+            "search": self._euclidean,
+            "cosine": self._cosine,
+            "inner": self._inner,
+            "residual": self._residual,
+            "gq": self._gaussian,
+        }
+        return {operation: Implementation(prepare=make) for operation, make in prepare.items()}
 
-def _addmm_cosine(case: Case, inputs: Inputs) -> Run:
-    @torch.inference_mode()
-    def run() -> Outputs:
-        words = normalize(inputs.codebooks[0])
-        return Outputs(_argmin_in_chunks(normalize(inputs.vectors), -words, words.new_zeros(len(words))))
+    def _smallest(self, rows: Tensor, words: Tensor, bias: Tensor | None = None) -> Tensor:
+        bias = words.new_zeros(len(words)) if bias is None else bias
+        parts = torch.split(rows, max(CHUNK_SCORES // len(words), 1))
+        return torch.cat([self._argmin(part, words, bias) for part in parts])
 
-    return run
+    def _nearest(self, rows: Tensor, words: Tensor) -> Tensor:
+        return self._smallest(rows, -2 * words, words.square().sum(dim=1))
 
+    def _euclidean(self, case: Case, inputs: Inputs) -> Run:
+        @torch.inference_mode()
+        def run() -> Outputs:
+            return Outputs(self._nearest(inputs.vectors, inputs.codebooks[0]))
 
-def _addmm_inner(case: Case, inputs: Inputs) -> Run:
-    words = inputs.codebooks[0]
+        return run
 
-    @torch.inference_mode()
-    def run() -> Outputs:
-        return Outputs(_argmin_in_chunks(inputs.vectors, -words, words.new_zeros(len(words))))
+    def _cosine(self, case: Case, inputs: Inputs) -> Run:
+        @torch.inference_mode()
+        def run() -> Outputs:
+            return Outputs(self._smallest(normalize(inputs.vectors), -normalize(inputs.codebooks[0])))
 
-    return run
+        return run
 
+    def _inner(self, case: Case, inputs: Inputs) -> Run:
+        @torch.inference_mode()
+        def run() -> Outputs:
+            return Outputs(self._smallest(inputs.vectors, -inputs.codebooks[0]))
 
-def _addmm_residual(case: Case, inputs: Inputs) -> Run:
-    @torch.inference_mode()
-    def run() -> Outputs:
-        residual, codes = inputs.vectors, []
-        for words in inputs.codebooks:
-            codes.append(_nearest_in_chunks(residual, words))
-            residual = residual - words[codes[-1]]
-        return Outputs(torch.stack(codes, dim=1))
+        return run
 
-    return run
+    def _residual(self, case: Case, inputs: Inputs) -> Run:
+        @torch.inference_mode()
+        def run() -> Outputs:
+            residual, codes = inputs.vectors, []
+            for words in inputs.codebooks:
+                codes.append(self._nearest(residual, words))
+                residual = residual - words[codes[-1]]
+            return Outputs(torch.stack(codes, dim=1))
 
+        return run
 
-def _addmm_gaussian(case: Case, inputs: Inputs) -> Run:
-    """The Gaussian score as one matrix product of 2m terms: ``[c² | c] · [1/σ² - 1 | -2 μ/σ²]``."""
-    words = inputs.codebooks[0]
+    def _gaussian(self, case: Case, inputs: Inputs) -> Run:
+        """The Gaussian score as one matrix product of 2m terms: ``[c² | c] · [1/σ² - 1 | -2 μ/σ²]``."""
+        words = inputs.codebooks[0]
 
-    @torch.inference_mode()
-    def run() -> Outputs:
-        precisions = torch.exp(-inputs.log_variances)
-        rows = torch.cat([precisions - 1, -2 * inputs.vectors * precisions], dim=1)
-        codes = _argmin_in_chunks(rows, torch.cat([words.square(), words], dim=1), words.new_zeros(len(words)))
-        return Outputs(codes, words[codes])
+        @torch.inference_mode()
+        def run() -> Outputs:
+            precisions = torch.exp(-inputs.log_variances)
+            rows = torch.cat([precisions - 1, -2 * inputs.vectors * precisions], dim=1)
+            codes = self._smallest(rows, torch.cat([words.square(), words], dim=1))
+            return Outputs(codes, words[codes])
 
-    return run
+        return run
 
 
 def _dense_gaussian(case: Case, inputs: Inputs) -> Run:
@@ -127,13 +147,12 @@ CDIST = Contender(
 ADDMM = Contender(
     name="addmm + argmin in chunks",
     package="torch",
-    implementations={
-        "search": Implementation(prepare=_addmm_euclidean),
-        "cosine": Implementation(prepare=_addmm_cosine),
-        "inner": Implementation(prepare=_addmm_inner),
-        "residual": Implementation(prepare=_addmm_residual),
-        "gq": Implementation(prepare=_addmm_gaussian),
-    },
+    implementations=_InChunks(_argmin).implementations(),
+)
+COMPILED = Contender(
+    name="the same, torch.compile",
+    package="torch",
+    implementations=_InChunks(lambda *terms: _compiled_argmin()(*terms)).implementations(),
 )
 DENSE = Contender(
     name="dense log densities in chunks",

@@ -23,7 +23,7 @@ from benchmarks.peers.measure import INSTALL_HINT, Measurement, measure_case
 from benchmarks.peers.memory import extra_bytes
 from benchmarks.peers.ours import OURS
 from benchmarks.peers.packages import VECTOR_QUANTIZE
-from benchmarks.peers.plain import ADDMM, CDIST, DENSE
+from benchmarks.peers.plain import ADDMM, CDIST, COMPILED, DENSE
 from benchmarks.peers.roofline import Rates, Work, floor_seconds, work_of
 from benchmarks.peers.table import Judged, Measured, Report, as_json, as_markdown
 from vqbench.worker.environment import describe_environment
@@ -65,11 +65,16 @@ def test_our_codes_are_those_of_float64_and_a_wrong_one_is_seen(case: Case) -> N
 
 @pytest.mark.parametrize(
     ("contender", "case"),
-    [(CDIST, SEARCH), *((ADDMM, CASES[name]) for name in ("search", "cosine", "inner", "residual", "gq"))],
+    [
+        (CDIST, SEARCH),
+        (COMPILED, SEARCH),
+        *((ADDMM, CASES[name]) for name in ("search", "cosine", "inner", "residual", "gq")),
+    ],
     ids=lambda value: value.name if isinstance(value, Contender) else value.operation,
 )
 def test_the_plain_ways_find_the_codes_of_float64(contender: Contender, case: Case) -> None:
-    assert check_codes(case, make_inputs(case, CPU), codes_of(contender, case)).wrong == 0
+    with torch.compiler.set_stance("force_eager"):  # compiling takes half a minute
+        assert check_codes(case, make_inputs(case, CPU), codes_of(contender, case)).wrong == 0
 
 
 def test_dense_log_densities_find_the_codes_of_gq() -> None:
