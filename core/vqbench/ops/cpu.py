@@ -91,22 +91,23 @@ def many_columns(search: AffineSearch, nearest: Tensor, is_open: Tensor) -> None
     columns = min(len(search.codes), TILE_COLUMNS)
     height = max(min(TILE_ROWS, TILE_NUMBERS // max(columns, search.width)), 1)
     halves = Halves(search) if search.width >= HALF_WIDTH and multiplies_bfloat16() else None
+    words = torch.cat(
+        [search.codes, search.bias[:, None]], dim=1
+    )  # one more product is cheaper than one more pass to add it
     buffer, looks = torch.empty(min(height, len(search.rows)) * columns), 0
-    half_buffer = buffer.view(torch.bfloat16)
     for top in range(0, len(search.rows), height):
         here = slice(top, min(top + height, len(search.rows)))
         rows = search.rows[here]
         reach, found = search.reach(rows), Found(len(rows))
-        doubt, relative, half_rows = 2 * search.error * reach, 0.0, None
+        doubt, relative = 2 * search.error * reach, 0.0
         if halves is not None and looks <= HALF_LOOKS * len(search.codes) * top:
-            half_rows, doubt = halves.rows(rows, doubt)
-            relative = Halves.RELATIVE
+            left, doubt = halves.rows(rows, doubt)
+            right, into, relative = halves.codes, buffer.view(torch.bfloat16), Halves.RELATIVE
+        else:
+            left, right, into = torch.cat([rows, rows.new_ones(len(rows), 1)], dim=1), words, buffer
         for tile in search.tiles(columns):
             codes, bias = search.codes[tile], search.bias[tile]
-            shape, size = (len(rows), len(codes)), len(rows) * len(codes)
-            if halves is None or half_rows is None:
-                scores = torch.addmm(bias, rows, codes.T, out=buffer[:size].view(shape))
-            else:
-                scores = torch.mm(half_rows, halves.codes[tile].T, out=half_buffer[:size].view(shape))
+            size = len(rows) * len(codes)
+            scores = torch.mm(left, right[tile].T, out=into[:size].view(len(rows), len(codes)))
             looks += found.pick(scores, tile.start, rows, codes, bias, doubt, relative)
         nearest[here], is_open[here] = found.index, undecided(found.second - found.best, reach, OPERAND_ERROR)
