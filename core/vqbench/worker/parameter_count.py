@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import Node, get_gradient_edge
 
 from vqbench.plugin_code import calling
 from vqbench.worker.tokenizer import Tokenizer
@@ -62,9 +63,15 @@ def count_parameters(tokenizer: Tokenizer) -> ParameterCount:
     return ParameterCount(encoder=encoder, decoder=decoder, quantizer=sum(quantizer.values()))
 
 
-def _reached(outputs: Iterable[Tensor], parameters: list[nn.Parameter]) -> int:
-    total = torch.stack([output.float().sum() for output in outputs]).sum()
-    if not parameters or not total.requires_grad:
-        return 0
-    gradients = torch.autograd.grad(total, parameters, allow_unused=True)
-    return sum(p.numel() for p, g in zip(parameters, gradients, strict=True) if g is not None)
+def _reached(outputs: Iterable[Tensor], parameters: Iterable[nn.Parameter]) -> int:
+    """How many numbers the parameters hold that the graph of the outputs ends in; no gradient is computed."""
+    ahead: list[Node | None] = [get_gradient_edge(output).node for output in outputs if output.requires_grad]
+    seen: set[Node] = set()
+    leaves: set[int] = set()
+    while ahead:
+        node = ahead.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            leaves.add(id(getattr(node, "variable", None)))
+            ahead += [function for function, _ in node.next_functions]
+    return sum(p.numel() for p in parameters if id(p) in leaves)

@@ -114,10 +114,10 @@ class _Training:
             device=device,
         )
         self.tokenizer = build_tokenizer(unit, catalog)
-        self.count = count_parameters(self.tokenizer)
         if checkpoint is not None:
             load_weights(self.tokenizer, checkpoint.tensors, checkpoint.path / TOKENIZER)
         self.tokenizer.to(device)
+        self.count = count_parameters(self.tokenizer)
         groups = self.tokenizer.parameter_groups()
         self.parameters = [p for group in groups for p in group.parameters]
         self.optimizer = make_optimizer(groups, recipe)
