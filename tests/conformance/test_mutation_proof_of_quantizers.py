@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from mutant_quantizers import CORRECT, MUTANTS
+from mutant_quantizers import MUTANTS
+from sound_quantizers import CORRECT
 
 from vqbench.catalog import Catalog, CatalogOptions
 from vqbench.testing import checks_of, run_checks, subject

@@ -1,8 +1,9 @@
-"""A plugin of :mod:`mutant_quantizers`; importing it imports torch, which is a bug that a check catches."""
+"""A plugin of :mod:`mutant_quantizers` and what they stem from; importing it imports torch: a bug that a check catches."""
 
 from functools import partial
 
-from mutant_quantizers import CORRECT, MUTANTS
+from mutant_quantizers import MUTANTS
+from sound_quantizers import CORRECT
 
 from vqbench import LevelPlan, QuantizerSpec, hookimpl
 
@@ -25,7 +26,7 @@ def vqbench_quantizers():
     for cls in (*CORRECT.values(), *(cls for cls, _ in MUTANTS.values())):
         yield QuantizerSpec(
             name=cls.__name__.lower(),
-            target=f"mutant_quantizers:{cls.__name__}",
+            target=f"{cls.__module__}:{cls.__name__}",
             summary="for the proof that checks catch bugs",
             levels=partial(levels, cls),
             objective=getattr(cls, "objective", "reconstruction"),
