@@ -39,6 +39,7 @@ def new_plugin(name: str, kind: str, out: Path | None) -> None:
     for path in project.files:
         click.echo(f"  {path}")
     click.echo(
-        f"\nNext, in an environment that has vqbench:\n\n  cd {folder}\n  pip install -e . --group test\n  pytest\n"
+        f"\nNext, in an environment that has vqbench:\n\n  cd {folder}\n"
+        "  pip install --upgrade pip       # --group needs 25.1 or newer\n  pip install -e . --group test\n  pytest\n"
         f"  vqbench check {names.plugin}\n  vqbench run {project.suite}"
     )
