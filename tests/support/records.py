@@ -68,6 +68,7 @@ def environment(device: str = "cpu", *, threads: int = 2, torch: str = "2.9.0") 
         platform="Linux x86_64",
         python="3.12.1",
         packages={"torch": torch},
+        cuda="12.8" if "gpu" in device else None,
     )
 
 

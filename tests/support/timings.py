@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from records import make_record
+from records import environment, make_record
 
 from vqbench.results import CellRecord, TimingRecord
 from vqbench.results.speeds import speed_metric, speed_name
@@ -26,8 +26,9 @@ def timing(rates: Sequence[float] | None, batch_size: int = 8, dtype: str = "fp3
 
 
 def timed(*timings: TimingRecord, **more: Any) -> CellRecord:
-    """A record whose headline is its first timing."""
-    record = make_record(metrics={speed_name(timings[0]): speed_metric(timings[0])}, timings=list(timings), **more)
+    """A record of a GPU whose headline is its first timing."""
+    metrics = {speed_name(timings[0]): speed_metric(timings[0])}
+    record = make_record(metrics=metrics, timings=list(timings), where=environment("gpu"), **more)
     assert record.environment
     where = record.environment.model_copy(update={"fingerprint": timings[0].fingerprint})
     return record.model_copy(update={"environment": where})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from compared import compared, findings, only, save, speed
-from records import component, make_record, metric
+from records import component, environment, make_record, metric
 
 from vqbench.compare import Gate, load_gate
 from vqbench.compare.gate import parse_gate
@@ -104,7 +104,7 @@ def test_the_level_is_a_rules(tmp_path):
     draws = np.random.default_rng(0)
     for folder, slower in (("base", 1.0), ("new", 1.3)):
         number = speed(0.01 * slower * (1 + draws.gamma(2, 0.02, 5)))
-        save(tmp_path / folder, make_record(metrics={"speed": number}))
+        save(tmp_path / folder, make_record(metrics={"speed": number}, where=environment("gpu")))
     sides = tmp_path / "base", tmp_path / "new"
     assert only(compared(*sides)).verdict == "worse"
     assert only(compared(*sides, {"rules": [{"level": 0.001}]})).verdict == "not comparable"  # too few for that

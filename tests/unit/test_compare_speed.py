@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from compared import compared, findings, only, save, speed
-from records import environment, make_record
+from records import environment, make_record, metric
 
 from vqbench.compare.speed import least_p, samples_needed
 
@@ -24,6 +24,8 @@ def times(draws, n=20, *, slower=1.0, busy=0.0):
 
 
 def record(samples, *, where=None, seed=0, **more):
+    """Of a GPU, which is its process's alone, unless it is said where."""
+    where = where or environment("gpu")
     number = samples if not isinstance(samples, np.ndarray) else speed(samples, **more)
     return make_record(seed=seed, where=where, metrics={"encode_images_per_second": number})
 
@@ -67,6 +69,24 @@ def test_a_machine_that_is_busy_most_of_the_time_does_not_make_code_slower(sides
     assert "busy" in found.reason
 
 
+def test_one_run_on_a_cpu_does_not_tell_slow_code_from_a_machine_that_was_slow_for_as_long(sides):
+    draws = np.random.default_rng(8)
+    save(sides[0], record(times(draws), where=environment()))
+    save(sides[1], record(times(draws, slower=1.5), where=environment()))
+    found = only(compared(*sides))
+    assert (found.verdict, found.effect) == ("not comparable", "undecided")
+    assert "time in passes" in found.reason
+    save(sides[1], record(times(draws, slower=1.02), where=environment()))
+    assert only(compared(*sides)).verdict == "same"
+
+
+def test_memory_needs_no_passes(sides):
+    for folder, value in zip(sides, (100.0, 150.0), strict=True):
+        number = metric(value, unit="MiB", board="throughput", better="lower", n=1)
+        save(folder, make_record(where=environment(), metrics={"peak_memory": number}))
+    assert only(compared(*sides)).verdict == "worse"
+
+
 def test_significant_but_within_the_factor_is_the_same(sides):
     draws = np.random.default_rng(3)
     save(sides[0], record(times(draws, 500)))
@@ -78,7 +98,7 @@ def test_significant_but_within_the_factor_is_the_same(sides):
 def test_speeds_of_another_environment_are_refused_even_if_equal(sides):
     samples = times(np.random.default_rng(4))
     save(sides[0], record(samples))
-    save(sides[1], record(samples, where=environment(threads=4)))
+    save(sides[1], record(samples, where=environment("gpu", threads=4)))
     report = compared(*sides)
     found = only(report)
     assert (found.verdict, found.effect) == ("not comparable", "undecided")

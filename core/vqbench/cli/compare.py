@@ -50,8 +50,9 @@ def compare(
 
     BASE and NEW are results folders (of one suite or of many), single records, or either in a git revision, REV:PATH.
     Speeds are compared only within one environment. A speed counts as changed if it is significant (Mann-Whitney over
-    the samples) and beyond a factor of 1.1; quality, if it is significant on the same images (where both sides have
-    the values of each image) and beyond 0.02 dB or 0.2 %. What disappeared, failed or became null is a regression.
+    the samples) and beyond a factor of 1.1, on a CPU only if it was timed in passes (`vqbench results merge`); quality,
+    if it is significant on the same images (where both sides have the values of each image) and beyond 0.02 dB or
+    0.2 %. What disappeared, failed or became null is a regression.
 
     \b
     Examples:

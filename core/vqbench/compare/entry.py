@@ -29,6 +29,8 @@ class Entry:
         protocol: quality is comparable only within one.
         fingerprint: speed is comparable only within one; None where it is unknown.
         environment: the same for people.
+        one_run: its speeds are of one run on a CPU. A machine may be slow for as long as that, for reasons that nothing on it
+            shows, and no sample of the run tells it from slow code.
         metrics: its numbers; speeds in other settings than the headline's have the setting in their names.
         fingerprints: by the names of those numbers that have one of their own: dtype and compilation are part of it.
         problem: why it has none.
@@ -45,6 +47,7 @@ class Entry:
     protocol: str = ""
     fingerprint: str | None = None
     environment: str = "unknown"
+    one_run: bool = False
     metrics: Mapping[str, MetricRecord] = field(default_factory=dict)
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     problem: str | None = None
@@ -73,10 +76,15 @@ def entry_of_cell(record: CellRecord) -> Entry:
         protocol=record.protocol,
         fingerprint=environment.fingerprint if environment else None,
         environment=f"{environment.device}, {environment.threads} threads" if environment else "unknown",
+        one_run=not _is_on_gpu(record) and all(timing.passes == 1 for timing in record.timings),
         metrics=record.metrics | {name: speed_metric(timing) for name, timing in timings.items()},
         fingerprints={name: timing.fingerprint for name, timing in timings.items()},
         problem=f"{record.status} at stage {failure.stage}: {failure.message}" if failure else None,
     )
+
+
+def _is_on_gpu(record: CellRecord) -> bool:
+    return record.environment is not None and record.environment.cuda is not None
 
 
 def _beside_headline(record: CellRecord) -> dict[str, TimingRecord]:

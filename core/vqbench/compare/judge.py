@@ -21,11 +21,17 @@ BY_IMAGES = "paired bootstrap over images"
 BY_SAMPLES = "Mann–Whitney over samples"
 BY_INTERVALS = "95 % intervals"
 BY_SIZE = "size alone"
+TIMES = ("images/s", "tokens/s", "ms", "s")
+"""Units of what depends on how fast the machine is just then."""
+ONE_RUN = (
+    "beyond its limit, but timed in one run: the machine may have been slower for as long; time in passes (docs/ci.md)"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Difference:
-    """Two numbers that are comparable and not equal. ``test`` gives the p of a test, where there is one."""
+    """Two numbers that are comparable and not equal. ``test`` gives the p of a test, where there is one; ``one_run`` says that
+    a side is a speed of one run, see :class:`Entry`."""
 
     entry: Entry
     metric: str
@@ -34,6 +40,7 @@ class _Difference:
     limits: Limits
     method: str
     test: Callable[[], float | None] | None = None
+    one_run: bool = False
 
 
 _Found: TypeAlias = "Finding | _Difference"
@@ -128,7 +135,10 @@ class _Judge:
             yield Finding(entry=entry, metric=name, verdict="same", base=base, new=new, method="equal")
         else:
             method, test = self._test(before, after, name, base, new)
-            yield _Difference(entry=entry, metric=name, base=base, new=new, limits=limits, method=method, test=test)
+            one_run = new.unit in TIMES and (before.one_run or after.one_run)
+            yield _Difference(
+                entry=entry, metric=name, base=base, new=new, limits=limits, method=method, test=test, one_run=one_run
+            )
 
     def _test(
         self, before: Entry, after: Entry, name: str, base: MetricRecord, new: MetricRecord
@@ -246,6 +256,8 @@ def _verdict(found: _Difference, comparisons: int) -> tuple[Verdict, float | Non
     cautions = [number.caution for number in (base, new) if number.caution]
     if is_speed(new) and cautions:
         return "not comparable", p, f"beyond its limit, but measured with a caution: {cautions[0]}"
+    if found.one_run:
+        return "not comparable", p, ONE_RUN
     if limits.better is None:
         return "changed", p, ""
     improved = (new.value > base.value) == (limits.better == "higher")
