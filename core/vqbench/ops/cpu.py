@@ -91,9 +91,8 @@ def many_columns(search: AffineSearch, nearest: Tensor, is_open: Tensor) -> None
     columns = min(len(search.codes), TILE_COLUMNS)
     height = max(min(TILE_ROWS, TILE_NUMBERS // max(columns, search.width)), 1)
     halves = Halves(search) if search.width >= HALF_WIDTH and multiplies_bfloat16() else None
-    words = torch.cat(
-        [search.codes, search.bias[:, None]], dim=1
-    )  # one more product is cheaper than one more pass to add it
+    # a column more in the product is cheaper than another pass over the scores
+    words = torch.cat([search.codes, search.bias[:, None]], dim=1)
     buffer, looks = torch.empty(min(height, len(search.rows)) * columns), 0
     for top in range(0, len(search.rows), height):
         here = slice(top, min(top + height, len(search.rows)))
