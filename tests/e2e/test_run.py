@@ -32,7 +32,7 @@ CONTINUOUS = ("gaussian_vae", "gaussian_vae-sample")
 STOCHASTIC = ("sq_vae", "sq_vae_2", "rsq_vae")
 ALL_CELLS = {(quantizer, backbone) for quantizer in CODED + CONTINUOUS for backbone in ("unet", "vit")}
 SHORT = ("--set", "recipe.steps=6", "--set", "recipe.warmup_steps=1", "--set", "recipe.batch_size=4")
-SHORT += ("--set", "data.params.train_images=32", "--set", "data.params.test_images=16")
+SHORT += ("--set", "data.params.train_images=32", "--set", "data.params.test_images=16", "--set", "timing.seconds=0.02")
 TIMES = {"started", "seconds", "environment", "timings"}
 
 
