@@ -1,0 +1,72 @@
+"""One of the processes whose turns speed.py gives: it prepares an operation, and times a burst of calls when it is told to.
+
+Runs in a checkout, whose code it imports. A line of JSON in, ``[command, …]``; a line out, the answer or ``{"error": why}``:
+
+* ``["list"]``: names of all operations there are.
+* ``["prepare", name]``: seconds of a call.
+* ``["time", calls]``: seconds of a call, the mean of so many.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from benchmarks.components import CannotMeasure, operations, prepare
+from vqbench.catalog import Catalog, CatalogOptions
+
+WARM_UP = 3
+
+
+class Worker:
+    """The operations of this checkout, one of them ready."""
+
+    def __init__(self) -> None:
+        self._catalog = Catalog.load(CatalogOptions())
+        self._operations = {str(operation): operation for operation in operations(self._catalog)}
+        self._call: Callable[[], object] = lambda: None
+
+    def list(self) -> list[str]:
+        return list(self._operations)
+
+    def prepare(self, name: str) -> float:
+        self._call = lambda: None  # the one before goes first
+        gc.collect()
+        self._call = prepare(self._catalog, self._operations[name])
+        return min(self.time(1) for _ in range(WARM_UP))
+
+    def time(self, calls: int) -> float:
+        """Of the process's own time: what others take from the processor is counted least there."""
+        if calls > 1:
+            self._call()  # brings back to the caches what others have displaced
+        start = time.process_time_ns()
+        for _ in range(calls):
+            self._call()
+        return (time.process_time_ns() - start) / calls / 1e9
+
+
+def main() -> None:
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a component prints is no answer
+    torch.set_num_threads(1)
+    gc.disable()
+    worker = Worker()
+    for line in sys.stdin:
+        command, *arguments = json.loads(line)
+        answer: Any
+        try:
+            answer = getattr(worker, command)(*arguments)
+        except (CannotMeasure, KeyError) as error:
+            answer = {"error": str(error)}
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()
