@@ -36,6 +36,7 @@ from vqbench.results.benchmarks import benchmark_id, write_benchmarks
 from vqbench.results.speeds import best_in_ten
 from vqbench.worker.environment import describe_environment
 
+T0=time.monotonic()
 ROOT = Path(__file__).resolve().parents[1]
 WORKER, GATE = ROOT / "ci" / "speed_worker.py", ROOT / "ci" / "speed.toml"
 PACKAGES = ["core", "plugins", "benchmarks"]  # what a worker imports
@@ -181,7 +182,7 @@ def compare(base: str, out: Path, processes: int, seconds: float) -> int:
                 for side, taken in samples.items():
                     records[side].append(record(name, taken))
                 medians = (f"{side} {statistics.median(taken) * 1e3:.4g} ms" for side, taken in samples.items())
-                print(f"{name}: {', '.join(medians) or 'not measured here'}", flush=True)
+                print(f"{name}: {', '.join(medians) or 'not measured here'} {time.monotonic()-T0:.0f}", flush=True)
     for side, found in records.items():
         write_benchmarks(out / side / "speed", found)
     command = [sys.executable, "-m", "vqbench", "compare", "base", "head", "--gate", GATE, "--out", "summary.md"]
@@ -191,7 +192,7 @@ def compare(base: str, out: Path, processes: int, seconds: float) -> int:
 @click.command()
 @click.option("--base", default="HEAD^", show_default=True, metavar="REV", help="What HEAD is compared with.")
 @click.option("--processes", default=7, show_default=True, help="Of either commit.")
-@click.option("--seconds", default=4.0, show_default=True, help="For the turns of an operation.")
+@click.option("--seconds", default=3.0, show_default=True, help="For the turns of an operation.")
 @click.option("--limit", default=150.0, show_default=True, help="Seconds after which it gives up.")
 @click.option("--out", type=click.Path(path_type=Path), help="Keep records and report here.  [default: a folder that goes]")
 def main(base: str, processes: int, seconds: float, limit: float, out: Path | None) -> None:

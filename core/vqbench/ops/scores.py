@@ -28,6 +28,7 @@ Search: TypeAlias = Callable[..., Tensor]
 ORDINARY = 2.0**30  # codewords whose largest number lies between this and one over it are not scaled
 LONGEST_ROW = 2.0**40  # in codewords: beyond, |c|²/2 is less than a rounding of z·c
 LARGEST_PRECISION = math.exp(600)  # beyond, the prior is less than a rounding of any distance; its squares are finite
+LONG_ROW = 64  # numbers over which torch finds extremes column by column without loss
 PART = 1 << 18  # numbers of a codebook that are in float64 at a time
 
 
@@ -218,13 +219,25 @@ class _Frame(NamedTuple):
 
 
 def _frame(codebook: Tensor) -> _Frame:
-    low, high = torch.aminmax(codebook, dim=0)
+    low, high = _column_extremes(codebook)
     origin = low / 2 + high / 2
     if _largest(origin) <= float((high / 2 - low / 2).max()):
         origin = torch.zeros_like(origin)
     extent = max(float((high.double() - origin).max()), float((origin - low.double()).max()))
     scale = 1.0 if 1 / ORDINARY <= extent <= ORDINARY or extent == 0 else extent
     return _Frame(origin, scale)
+
+
+def _column_extremes(codebook: Tensor) -> tuple[Tensor, Tensor]:
+    """The smallest and the largest number of each column, ``(d,)`` each.
+
+    Some rows are laid side by side first: over long rows torch finds extremes five to ten times as fast.
+    """
+    fold, width = 1, codebook.shape[1]
+    while fold * width < LONG_ROW and len(codebook) % (2 * fold) == 0:
+        fold *= 2
+    rows = codebook.reshape(-1, fold * width)
+    return rows.amin(dim=0).view(fold, width).amin(dim=0), rows.amax(dim=0).view(fold, width).amax(dim=0)
 
 
 def _by_parts(function: Callable[[Tensor], Tensor], codebook: Tensor) -> Tensor:
