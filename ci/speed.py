@@ -23,7 +23,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -46,7 +46,7 @@ TOOL = "ci/speed.py"
 PROTOCOL = "median over processes, of each the best turn in ten, of the seconds of one call in one thread by process time"
 BURST = 0.004
 """Seconds of calls in a turn; one call at least."""
-ROUNDS = (8, 40)
+ROUNDS = (6, 30)
 """Turns of each process, least and most; as many as fit into the seconds that an operation has."""
 
 
@@ -75,18 +75,22 @@ class Worker:
                 text=True,
             )
 
-    def ask(self, *command: object) -> Any:
-        """What it answers; it works only while it is asked.
+    def tell(self, *command: object) -> None:
+        """Let it do something; between what it is told it does nothing."""
+        assert self.process.stdin
+        with suppress(BrokenPipeError):  # it has ended, which hearing tells
+            print(json.dumps(command), file=self.process.stdin, flush=True)
+
+    def hear(self) -> Any:
+        """What came of it.
 
         Raises:
-            Nothing: it ended.
+            Nothing: the process has ended.
         """
-        assert self.process.stdin
         assert self.process.stdout
         try:
-            print(json.dumps(command), file=self.process.stdin, flush=True)
             return json.loads(self.process.stdout.readline())
-        except (OSError, json.JSONDecodeError):
+        except json.JSONDecodeError:
             sys.stderr.write(self.log.read_text()[-4000:])
             raise Nothing(f"{self.side} cannot be timed, see above; it may need other packages than those installed") from None
 
@@ -119,10 +123,17 @@ def started(base: str, processes: int) -> Iterator[list[Worker]]:
         yield workers
 
 
+def all_at_once(workers: list[Worker], *command: object) -> dict[Worker, Any]:
+    """What each answers to what is not timed."""
+    for worker in workers:
+        worker.tell(*command)
+    return {worker: worker.hear() for worker in workers}
+
+
 def measure(workers: list[Worker], name: str, seconds: float, order: random.Random) -> dict[str, list[float]]:
     """Each side's samples, one of each process that can run the operation."""
-    prepared = [(worker, worker.ask("prepare", name)) for worker in workers]
-    able = {worker: duration for worker, duration in prepared if isinstance(duration, float)}
+    prepared = all_at_once(workers, "prepare", name)
+    able = {worker: duration for worker, duration in prepared.items() if isinstance(duration, float)}
     if not able:
         return {}
     usual = statistics.median(able.values())
@@ -132,7 +143,8 @@ def measure(workers: list[Worker], name: str, seconds: float, order: random.Rand
     turns: dict[Worker, list[float]] = {worker: [] for worker in able}
     for _ in range(rounds):
         for worker in order.sample(list(able), len(able)):
-            turns[worker].append(worker.ask("time", calls))
+            worker.tell("time", calls)
+            turns[worker].append(worker.hear())
     samples: dict[str, list[float]] = {}
     for worker, taken in turns.items():
         samples.setdefault(worker.side, []).append(best_in_ten(taken, higher=False))
@@ -175,7 +187,7 @@ def compare(base: str, out: Path, processes: int, seconds: float) -> int:
     order = random.Random(0)
     records: dict[str, list[BenchmarkRecord]] = {"base": [], "head": []}
     with started(base, processes) as workers:
-        names = dict.fromkeys(name for worker in workers for name in worker.ask("list"))
+        names = dict.fromkeys(name for listed in all_at_once(workers, "list").values() for name in listed)
         for name in names:
             if any(fnmatch.fnmatchcase(name, pattern) for pattern in HOT):
                 samples = measure(workers, name, seconds, order)

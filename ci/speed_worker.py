@@ -22,7 +22,7 @@ import torch
 from benchmarks.components import CannotMeasure, operations, prepare
 from vqbench.catalog import Catalog, CatalogOptions
 
-WARM_UP = 0.1
+WARM_UP = 0.05
 """Seconds of calls before anything is timed; two calls at least."""
 
 
