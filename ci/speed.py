@@ -36,14 +36,16 @@ from vqbench.results.benchmarks import benchmark_id, write_benchmarks
 from vqbench.results.speeds import best_in_ten
 from vqbench.worker.environment import describe_environment
 
-T0=time.monotonic()
 ROOT = Path(__file__).resolve().parents[1]
 WORKER, GATE = ROOT / "ci" / "speed_worker.py", ROOT / "ci" / "speed.toml"
 PACKAGES = ["core", "plugins", "benchmarks"]  # what a worker imports
 DEFINITIONS = "benchmarks/components.py"
 HOT = ("*-forward", "vqbench/unet-*")
+SIDES = ("base", "head")
 TOOL = "ci/speed.py"
-PROTOCOL = "median over processes, of each the best turn in ten, of the seconds of one call in one thread by process time"
+PROTOCOL = (
+    "median over processes, of each the best turn in ten, of the seconds of one call in one thread by process time"
+)
 BURST = 0.004
 """Seconds of calls in a turn; one call at least."""
 ROUNDS = (6, 30)
@@ -92,7 +94,9 @@ class Worker:
             return json.loads(self.process.stdout.readline())
         except json.JSONDecodeError:
             sys.stderr.write(self.log.read_text()[-4000:])
-            raise Nothing(f"{self.side} cannot be timed, see above; it may need other packages than those installed") from None
+            raise Nothing(
+                f"{self.side} cannot be timed, see above; it may need other packages than those installed"
+            ) from None
 
 
 def git(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[bytes]:
@@ -114,7 +118,9 @@ def started(base: str, processes: int) -> Iterator[list[Worker]]:
     """Processes of BASE and HEAD, ready; they end with the context."""
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vqbench-speed-")))
-        checkouts = {"base": check_out(base, work / "base"), "head": check_out("HEAD", work / "head")}
+        checkouts = {
+            side: check_out(revision, work / side) for side, revision in zip(SIDES, (base, "HEAD"), strict=True)
+        }
         workers: list[Worker] = []
         stack.callback(lambda: [worker.process.kill() for worker in workers])
         for number in range(processes):
@@ -130,25 +136,47 @@ def all_at_once(workers: list[Worker], *command: object) -> dict[Worker, Any]:
     return {worker: worker.hear() for worker in workers}
 
 
-def measure(workers: list[Worker], name: str, seconds: float, order: random.Random) -> dict[str, list[float]]:
-    """Each side's samples, one of each process that can run the operation."""
-    prepared = all_at_once(workers, "prepare", name)
-    able = {worker: duration for worker, duration in prepared.items() if isinstance(duration, float)}
-    if not able:
-        return {}
-    usual = statistics.median(able.values())
-    calls = max(math.ceil(BURST / usual), 1)
-    least, most = ROUNDS
-    rounds = min(max(int(seconds / (len(able) * (calls + (calls > 1)) * usual)), least), most)
-    turns: dict[Worker, list[float]] = {worker: [] for worker in able}
-    for _ in range(rounds):
-        for worker in order.sample(list(able), len(able)):
-            worker.tell("time", calls)
-            turns[worker].append(worker.hear())
-    samples: dict[str, list[float]] = {}
-    for worker, taken in turns.items():
-        samples.setdefault(worker.side, []).append(best_in_ten(taken, higher=False))
-    return samples
+class Timed:
+    """An operation in all processes that can run it.
+
+    Attributes:
+        calls: in a turn.
+        rounds: turns of each process.
+        turns: what they took, seconds of a call.
+    """
+
+    def __init__(self, name: str, prepared: dict[Worker, Any], seconds: float) -> None:
+        able = {worker: duration for worker, duration in prepared.items() if isinstance(duration, float)}
+        self.name = name
+        self.turns: dict[Worker, list[float]] = {worker: [] for worker in able}
+        if able:
+            usual = statistics.median(able.values())
+            self.calls = max(math.ceil(BURST / usual), 1)
+            least, most = ROUNDS
+            self.rounds = min(max(int(seconds / (len(able) * self.calls * usual)), least), most)
+
+    def take(self, round_number: int, order: random.Random) -> None:
+        """A turn of each process, if this is one of the rounds it has, which are spread over all there are."""
+        if not self.turns or round_number * self.rounds % ROUNDS[1] >= self.rounds:
+            return
+        for worker in order.sample(list(self.turns), len(self.turns)):
+            worker.tell("time", self.name, self.calls)
+            self.turns[worker].append(worker.hear())
+
+    def samples(self, side: str) -> list[float]:
+        return [best_in_ten(taken, higher=False) for worker, taken in self.turns.items() if worker.side == side]
+
+
+def measure(workers: list[Worker], seconds: float) -> list[Timed]:
+    names = dict.fromkeys(name for listed in all_at_once(workers, "list").values() for name in listed)
+    hot = [name for name in names if any(fnmatch.fnmatchcase(name, pattern) for pattern in HOT)]
+    timed = [Timed(name, all_at_once(workers, "prepare", name), seconds) for name in hot]
+    order = random.Random(0)
+    with click.progressbar(range(ROUNDS[1]), label=f"{len(hot)} operations in {len(workers)} processes") as rounds:
+        for number in rounds:
+            for one in timed:
+                one.take(number, order)
+    return timed
 
 
 def record(name: str, samples: list[float]) -> BenchmarkRecord:
@@ -184,29 +212,29 @@ def compare(base: str, out: Path, processes: int, seconds: float) -> int:
         raise Nothing(f"{base} has other benchmarks")
     if not differ(base, "core", "plugins"):
         raise Nothing(f"{base} has the same code")
-    order = random.Random(0)
-    records: dict[str, list[BenchmarkRecord]] = {"base": [], "head": []}
     with started(base, processes) as workers:
-        names = dict.fromkeys(name for listed in all_at_once(workers, "list").values() for name in listed)
-        for name in names:
-            if any(fnmatch.fnmatchcase(name, pattern) for pattern in HOT):
-                samples = measure(workers, name, seconds, order)
-                for side, taken in samples.items():
-                    records[side].append(record(name, taken))
-                medians = (f"{side} {statistics.median(taken) * 1e3:.4g} ms" for side, taken in samples.items())
-                print(f"{name}: {', '.join(medians) or 'not measured here'} {time.monotonic()-T0:.0f}", flush=True)
-    for side, found in records.items():
-        write_benchmarks(out / side / "speed", found)
-    command = [sys.executable, "-m", "vqbench", "compare", "base", "head", "--gate", GATE, "--out", "summary.md"]
+        timed = measure(workers, seconds)
+    if not any(one.turns for one in timed):
+        raise Nothing("no operation can be measured here")
+    for side in SIDES:
+        found = [(one.name, one.samples(side)) for one in timed]
+        write_benchmarks(out / side / "speed", [record(name, samples) for name, samples in found if samples])
+    for one in timed:
+        medians = [f"{side} {statistics.median(one.samples(side)) * 1e3:.4g} ms" for side in SIDES if one.samples(side)]
+        print(f"{one.name}: {', '.join(medians) or 'not measured here'}")
+    reports = ["--out", "summary.md", "--out", "report.json"]
+    command = [sys.executable, "-m", "vqbench", "compare", "base", "head", "--gate", GATE, *reports]
     return subprocess.run(command, cwd=out, check=False).returncode
 
 
 @click.command()
 @click.option("--base", default="HEAD^", show_default=True, metavar="REV", help="What HEAD is compared with.")
 @click.option("--processes", default=7, show_default=True, help="Of either commit.")
-@click.option("--seconds", default=3.0, show_default=True, help="For the turns of an operation.")
-@click.option("--limit", default=150.0, show_default=True, help="Seconds after which it gives up.")
-@click.option("--out", type=click.Path(path_type=Path), help="Keep records and report here.  [default: a folder that goes]")
+@click.option("--seconds", default=3.0, show_default=True, help="For the turns of an operation, about.")
+@click.option("--limit", default=300.0, show_default=True, help="Seconds after which it gives up.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Keep records and report here.  [default: a folder that goes]"
+)
 def main(base: str, processes: int, seconds: float, limit: float, out: Path | None) -> None:
     """Did HEAD make a hot operation slower than BASE? Each side's own code with the packages installed here.
 

@@ -1,10 +1,10 @@
-"""One of the processes whose turns speed.py gives: it prepares an operation, and times a burst of calls when it is told to.
+"""One of the processes whose turns speed.py gives: it prepares operations, and times a burst of calls when it is told to.
 
 Runs in a checkout, whose code it imports. A line of JSON in, ``[command, …]``; a line out, the answer or ``{"error": why}``:
 
 * ``["list"]``: names of all operations there are.
 * ``["prepare", name]``: seconds of a call.
-* ``["time", calls]``: seconds of a call, the mean of so many.
+* ``["time", name, calls]``: seconds of a call, the mean of so many, of an operation that is prepared.
 """
 
 from __future__ import annotations
@@ -27,32 +27,31 @@ WARM_UP = 0.05
 
 
 class Worker:
-    """The operations of this checkout, one of them ready."""
+    """The operations of this checkout, some of them ready."""
 
     def __init__(self) -> None:
         self._catalog = Catalog.load(CatalogOptions())
         self._operations = {str(operation): operation for operation in operations(self._catalog)}
-        self._call: Callable[[], object] = lambda: None
+        self._calls: dict[str, Callable[[], object]] = {}
 
     def list(self) -> list[str]:
         return list(self._operations)
 
     def prepare(self, name: str) -> float:
-        self._call = lambda: None  # the one before goes first
-        gc.collect()
-        self._call = prepare(self._catalog, self._operations[name])
-        taken = [self.time(1), self.time(1)]
+        self._calls[name] = prepare(self._catalog, self._operations[name])
+        taken = [self.time(name, 1), self.time(name, 1)]
         while sum(taken) < WARM_UP:
-            taken.append(self.time(1))
+            taken.append(self.time(name, 1))
         return min(taken)
 
-    def time(self, calls: int) -> float:
+    def time(self, name: str, calls: int) -> float:
         """Of the process's own time: what others take from the processor is counted least there."""
+        call = self._calls[name]
         if calls > 1:
-            self._call()  # brings back to the caches what others have displaced
+            call()  # brings back to the caches what others have displaced
         start = time.process_time_ns()
         for _ in range(calls):
-            self._call()
+            call()
         return (time.process_time_ns() - start) / calls / 1e9
 
 
