@@ -1,4 +1,4 @@
-"""Every registered quantizer and backbone, see ``components``. What cannot be measured is skipped with its reason."""
+"""Every registered quantizer and backbone, see ``vqbench.ci.components``. What cannot be measured is skipped with its reason."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks.components import CannotMeasure, Operation, operations, prepare
 from vqbench.catalog import Catalog, CatalogOptions
+from vqbench.ci.components import CannotMeasure, Operation, operations, prepare
 
 DEVICES = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# vqbench's own gate on quality: quality.toml against the committed records (speed.py is that on speed).
+# vqbench's own gate on quality: quality.toml against the committed records (python -m vqbench.ci.speed is that on speed).
 #   ci/quality.sh [BIN]            with the programs in BIN (.venv/bin)
 #   ci/quality.sh --accept [BIN]   makes the committed records instead, after a change of numbers that is meant
 # Exit code: that of `vqbench compare`; 2 where the suite could not be run.

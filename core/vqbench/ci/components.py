@@ -6,7 +6,9 @@ Parameters are the preset ``tiny`` where there is one and the defaults elsewhere
 from __future__ import annotations
 
 import functools
+import importlib.util
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -17,7 +19,7 @@ from vqbench.catalog import Catalog, Entry, resolve_parameters
 from vqbench.errors import VQBenchError
 from vqbench.interfaces import Backbone, Quantizer
 
-__all__ = ["OPERATIONS", "CannotMeasure", "Operation", "operations", "prepare"]
+__all__ = ["OPERATIONS", "CannotMeasure", "Operation", "lies_in", "operations", "prepare"]
 
 OPERATIONS = {"quantizer": ("forward", "training", "decode"), "backbone": ("encode", "decode")}
 PRESET = "tiny"
@@ -52,9 +54,19 @@ def operations(catalog: Catalog) -> list[Operation]:
     return [
         Operation(kind, entry.id, what)
         for kind, whats in OPERATIONS.items()
-        for entry in catalog.entries(kind)  # type: ignore[arg-type]
+        for entry in catalog.entries(kind)
         for what in whats
     ]
+
+
+def lies_in(folder: Path, catalog: Catalog, operation: Operation) -> bool:
+    """Whether the code of the operation's component is found in a folder."""
+    target = catalog.get(operation.kind, operation.component).spec.target
+    try:
+        spec = importlib.util.find_spec(target.partition(":")[0])
+    except (ImportError, ValueError):
+        return False
+    return spec is not None and spec.origin is not None and Path(spec.origin).resolve().is_relative_to(folder.resolve())
 
 
 def prepare(catalog: Catalog, operation: Operation, device: str = "cpu") -> Callable[[], object]:
@@ -65,7 +77,7 @@ def prepare(catalog: Catalog, operation: Operation, device: str = "cpu") -> Call
     """
     torch.manual_seed(0)
     try:
-        entry = catalog.get(operation.kind, operation.component)  # type: ignore[arg-type]
+        entry = catalog.get(operation.kind, operation.component)
         if operation.kind == "backbone":
             return _prepare_backbone(catalog, entry, operation.what, device)
         calls = [_prepare_level(*level, operation.what) for level in _levels(catalog, entry, operation.what, device)]
