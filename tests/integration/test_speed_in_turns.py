@@ -86,27 +86,27 @@ def test_only_components_of_the_repository_are_timed_and_one_that_came_or_cannot
 def test_a_gate_file_decides_what_may_go(repository: Repository, tmp_path: Path) -> None:
     repository.commit({f"{PACKAGE}/__init__.py": DESCRIBED.replace('"fixture-shared"', '"fixture-fresh"')})
     file = tmp_path / "gate.toml"
-    file.write_text('schema = 1\n[[rules]]\nrequired = false\nfactor = 1000.0\n')
+    file.write_text("schema = 1\n[[rules]]\nrequired = false\nfactor = 1000.0\n")
     done = gate(repository, *FAST, "--only", "*-forward", "--gate", file)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(
-    ("base", "head", "message"),
+    ("base", "head", "messages"),
     [
-        (f"import not_installed\n{SIGN}", SIGN, ["base not timed", "No module named 'not_installed'", "Nothing of base can be timed"]),
-        (SIGN, SIGN.replace("return codes.to", "return codez.to"), ["head not timed", "name 'codez' is not defined"]),
+        (f"import not_installed\n{SIGN}", SIGN, ["Nothing of base can be timed", "No module named 'not_installed'"]),
+        (SIGN, SIGN.replace("codes.to", "codez.to"), ["Nothing of head can be timed", "name 'codez' is not defined"]),
     ],
 )
 def test_a_side_whose_component_does_not_run_is_said(
-    repository: Repository, base: str, head: str, message: list[str]
+    repository: Repository, base: str, head: str, messages: list[str]
 ) -> None:
     repository.commit({f"{PACKAGE}/sign.py": base})
     repository.commit({f"{PACKAGE}/sign.py": head})
     done = gate(repository, *FAST, "--only", "*/fixture-sign-forward")
-    shown = done.stdout + done.stderr
-    assert all(part in shown for part in message), shown
     assert done.returncode == 2
+    assert messages[0] in done.stderr
+    assert messages[1] in done.stdout
 
 
 def test_a_side_whose_process_ends_is_said(repository: Repository) -> None:
@@ -140,7 +140,12 @@ def _running() -> Iterator[str]:
         ({"README.md": "docs"}, (), 0, "HEAD^ has the same code in src: nothing to compare.\n"),
         ({"src/x.py": ""}, ("--base", "HEAD^^"), 2, "There is no revision HEAD^^ here: got fatal: Needed a single"),
         ({"src/x.py": ""}, ("--source", "lib", "--source", "src"), 2, "base has no lib or src. --source says where"),
-        ({"README.md": "docs"}, ("--source", "README.md"), 2, "got no component whose code lies in README.md. --source"),
+        (
+            {"README.md": "docs"},
+            ("--source", "README.md"),
+            2,
+            "got no component whose code lies in README.md. --source",
+        ),
         ({"src/x.py": ""}, ("--only", "typo"), 2, "got operations fixture-good/fixture-shared-forward, "),
     ],
 )

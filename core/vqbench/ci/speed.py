@@ -24,6 +24,8 @@ from vqbench.intervals import ORDER_STATISTICS, median_interval
 from vqbench.results import BenchmarkRecord, MetricRecord
 from vqbench.results.benchmarks import benchmark_id, write_benchmarks
 
+__all__ = ["main"]
+
 SIDES = ("base", "head")
 TOOL = "vqbench.ci.speed"
 PROTOCOL = (

@@ -22,6 +22,8 @@ import torch
 
 from vqbench.catalog import Catalog, CatalogOptions
 
+__all__ = ["Worker", "main"]
+
 WARM_UP = 0.05
 """Seconds of calls before anything is timed; two calls at least."""
 MOST = 500
