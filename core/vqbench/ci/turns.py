@@ -23,7 +23,7 @@ from typing import Any
 from vqbench.errors import UsageError
 from vqbench.results.speeds import best_in_ten
 
-__all__ = ["BURST", "ROUNDS", "Timed", "Worker", "list_operations", "started", "take_turns"]
+__all__ = ["BURST", "ROUNDS", "Timed", "WorkerHandle", "list_operations", "started", "take_turns"]
 
 WORKER = Path(__file__).with_name("worker.py")
 BURST = 0.004
@@ -33,8 +33,8 @@ ROUNDS = (6, 30)
 TOLD = 4000
 
 
-class Worker:
-    """A process of a side, waiting for what to do.
+class WorkerHandle:
+    """A process of a side, a ``worker``, waiting for what to do.
 
     Args:
         side: what people call it.
@@ -82,19 +82,21 @@ class Worker:
 
 
 @contextmanager
-def started(sides: Mapping[str, Path], sources: Sequence[str], processes: int, logs: Path) -> Iterator[list[Worker]]:
+def started(
+    sides: Mapping[str, Path], sources: Sequence[str], processes: int, logs: Path
+) -> Iterator[list[WorkerHandle]]:
     """So many processes of each side, ready; they end with the context."""
     with ExitStack() as stack:
         workers = []
         for number in range(processes):
             for side, checkout in sides.items():
                 path = [checkout / source for source in sources]
-                workers.append(Worker(side, checkout, path, logs / f"{side}-{number}.txt"))
+                workers.append(WorkerHandle(side, checkout, path, logs / f"{side}-{number}.txt"))
                 stack.callback(workers[-1].process.kill)
         yield workers
 
 
-def list_operations(workers: Iterable[Worker]) -> list[str]:
+def list_operations(workers: Iterable[WorkerHandle]) -> list[str]:
     """Names of the operations of components that lie in any of the checkouts."""
     return list(dict.fromkeys(name for listed in _all_at_once(workers, "list").values() for name in listed))
 
@@ -110,13 +112,13 @@ class Timed:
         turns: what they took, seconds of a call.
     """
 
-    def __init__(self, name: str, prepared: Mapping[Worker, Any], seconds: float) -> None:
+    def __init__(self, name: str, prepared: Mapping[WorkerHandle, Any], seconds: float) -> None:
         able = {worker: answer for worker, answer in prepared.items() if isinstance(answer, float)}
         self.name = name
         self.problems: dict[str, str] = {
             worker.side: answer["error"] for worker, answer in prepared.items() if worker not in able
         }
-        self.turns: dict[Worker, list[float]] = {worker: [] for worker in able}
+        self.turns: dict[WorkerHandle, list[float]] = {worker: [] for worker in able}
         if able:
             usual = statistics.median(able.values())
             self.calls = max(math.ceil(BURST / usual), 1)
@@ -137,7 +139,7 @@ class Timed:
 
 
 def take_turns(
-    workers: Sequence[Worker], names: Sequence[str], *, seconds: float, progress: Callable[[range], Iterable[int]]
+    workers: Sequence[WorkerHandle], names: Sequence[str], *, seconds: float, progress: Callable[[range], Iterable[int]]
 ) -> list[Timed]:
     """Time operations in all processes.
 
@@ -155,7 +157,7 @@ def take_turns(
     return timed
 
 
-def _all_at_once(workers: Iterable[Worker], *command: object) -> dict[Worker, Any]:
+def _all_at_once(workers: Iterable[WorkerHandle], *command: object) -> dict[WorkerHandle, Any]:
     """What each answers to what is not timed."""
     asked = list(workers)
     for worker in asked:
