@@ -7,6 +7,7 @@ import pytest
 from compared import compared, findings, only, save, speed
 from records import environment, make_record, metric
 
+from vqbench.compare import render
 from vqbench.compare.speed import least_p, samples_needed
 
 COMPARISONS = 20
@@ -144,6 +145,35 @@ def test_a_single_reading_is_judged_by_its_size(sides):
         save(folder, record(speed(None, value=value, n=1)))
     found = only(compared(*sides))
     assert (found.verdict, found.method) == ("worse", "size alone")
+
+
+@pytest.mark.parametrize(("spread", "noisy"), [(0.005, False), (0.3, True)])
+@pytest.mark.parametrize("better", ["higher", "lower"])
+def test_a_speed_that_varies_too_much_to_rule_out_a_slowdown_is_said(sides, spread, noisy, better):
+    for folder, start in zip(sides, (0.0, 0.01), strict=True):
+        samples = 100 * (1 + spread * np.linspace(start, 1, 6))
+        number = metric(float(np.median(samples)), n=6, board="throughput", better=better, samples=tuple(samples))
+        save(folder, record(number))
+    report = compared(*sides)
+    found = only(report)
+    assert (found.verdict, found.effect, found.too_noisy, report.exit_code) == ("same", "none", noisy, 0)
+    assert ("cannot be ruled out" in found.reason) == noisy
+    assert report.conclusion == ("no regression, but 1 too noisy to tell" if noisy else "no regression")
+    assert ("TOO NOISY TO TELL" in render(report, "table")) == noisy
+    assert ("1 too noisy to tell</summary>" in render(report, "markdown")) == noisy
+    assert not only(compared(*sides, {"rules": [{"factor": 1.5}]})).too_noisy
+
+
+def test_a_speed_that_would_just_pass_is_called_fast_enough_no_more_often_than_the_level_says(sides):
+    """NEW is slower by the limit exactly: the medians differ by more or less than that, as it happens."""
+    draws = np.random.default_rng(10)
+    told = []
+    for _ in range(5 * REPEATS):
+        save(sides[0], record(times(draws)))
+        save(sides[1], record(times(draws, slower=1.1)))
+        found = only(compared(*sides))
+        told.append(found.verdict == "same" and not found.too_noisy)
+    assert sum(told) <= 17  # of 200 at a level of 5 %: more once in a hundred times
 
 
 def test_too_few_samples_to_show_anything_are_not_called_the_same(sides):

@@ -95,6 +95,14 @@ class Limits:
         """Whether two numbers differ by more than it lets pass."""
         return abs(new - base) > self.tolerance and _ratio(base, new) > self.factor
 
+    def worst(self, base: float) -> float | None:
+        """How bad a number may be that replaces a positive one; None where it has no direction."""
+        if self.better is None:
+            return None
+        if self.better == "higher":
+            return min(base / self.factor, base - self.tolerance)
+        return max(base * self.factor, base + self.tolerance)
+
 
 class Gate(_Strict):
     """Rules in order: for each key, the first rule that matches and has it decides."""

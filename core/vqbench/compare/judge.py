@@ -11,7 +11,7 @@ from vqbench.compare.gate import Gate, Limits, is_speed
 from vqbench.compare.matching import Pair, match_entries
 from vqbench.compare.report import Effect, Finding, Report, Verdict
 from vqbench.compare.sides import Side
-from vqbench.compare.speed import intervals_overlap, least_p, mann_whitney, samples_needed, shift_of
+from vqbench.compare.speed import intervals_overlap, least_p, mann_whitney, rules_out, samples_needed, shift_of
 from vqbench.results import MetricRecord
 from vqbench.significance import compare_images
 
@@ -26,6 +26,7 @@ TIMES = ("images/s", "tokens/s", "ms", "s")
 ONE_RUN = (
     "beyond its limit, but timed in one run: the machine may have been slower for as long; time in passes (docs/ci.md)"
 )
+TOO_NOISY = "a slowdown beyond the limit cannot be ruled out"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,6 +219,7 @@ def _decide(found: _Difference, comparisons: int) -> Finding:
     if verdict == "not comparable":
         return _incomparable(found.entry, found.metric, found.limits, reason, base, new)
     cautions = dict.fromkeys(f"caution: {number.caution}" for number in (base, new) if number.caution)
+    too_noisy = verdict == "same" and _is_too_noisy(base, new, found.limits)
     return Finding(
         entry=found.entry,
         metric=found.metric,
@@ -227,7 +229,8 @@ def _decide(found: _Difference, comparisons: int) -> Finding:
         new=new,
         p=p,
         method=found.method,
-        reason="; ".join(part for part in (reason, *cautions) if part),
+        reason="; ".join(part for part in (reason, TOO_NOISY if too_noisy else "", *cautions) if part),
+        too_noisy=too_noisy,
     )
 
 
@@ -270,3 +273,11 @@ def _too_few(base: MetricRecord, new: MetricRecord, level: float) -> str | None:
     if not is_speed(new) or least_p(*counts) < level:
         return None
     return f"{counts[0]} and {counts[1]} samples are too few to tell: take {samples_needed(level)} of both"
+
+
+def _is_too_noisy(base: MetricRecord, new: MetricRecord, limits: Limits) -> bool:
+    """Whether enough samples of a speed vary so much that it may be beyond its limit all the same."""
+    worst = [bound for sample in base.samples if (bound := limits.worst(sample)) is not None]
+    if not is_speed(new) or not worst or least_p(len(worst), len(new.samples)) >= limits.level:
+        return False
+    return not rules_out(worst, new.samples, higher=limits.better == "higher", level=limits.level)

@@ -24,6 +24,7 @@ class Finding:
     """The verdict on one number of one entry, or, where ``metric`` is None, on the entry as a whole.
 
     ``effect`` is what it means for the gate. ``p`` is corrected for the number of comparisons; ``method`` says what decided.
+    ``too_noisy`` is a speed that is the same as far as can be told, whose samples do not rule out a slowdown beyond its limit.
     """
 
     entry: Entry
@@ -35,6 +36,7 @@ class Finding:
     p: float | None = None
     method: str = ""
     reason: str = ""
+    too_noisy: bool = False
 
     @property
     def difference(self) -> float | None:
@@ -77,6 +79,21 @@ class Report:
         return [finding for finding in self.findings if finding.effect == effect]
 
     @property
+    def incomparable(self) -> list[Finding]:
+        """What is not comparable, whatever that means for the gate."""
+        return [finding for finding in self.findings if finding.verdict == "not comparable"]
+
+    @property
+    def too_noisy(self) -> list[Finding]:
+        """The speeds of which it cannot be told whether they became slower."""
+        return [finding for finding in self.findings if finding.too_noisy]
+
+    @property
+    def same(self) -> list[Finding]:
+        """What is the same beyond doubt."""
+        return [finding for finding in self.findings if finding.verdict == "same" and not finding.too_noisy]
+
+    @property
     def compared(self) -> int:
         """How many numbers were compared."""
         return sum(f.verdict != "not comparable" and f.difference is not None for f in self.findings)
@@ -93,6 +110,7 @@ class Report:
         """The outcome in a few words."""
         if regressions := len(self.of("regression")):
             return "1 regression" if regressions == 1 else f"{regressions} regressions"
-        if undecided := len(self.of("undecided")):
-            return f"no regression, but {undecided} not comparable"
+        told = {"not comparable": self.of("undecided"), "too noisy to tell": self.too_noisy}
+        if doubts := [f"{len(findings)} {what}" for what, findings in told.items() if findings]:
+            return f"no regression, but {' and '.join(doubts)}"
         return "no regression" if self.compared else "nothing was compared"

@@ -15,7 +15,7 @@ from typing import Literal
 from vqbench.results import MetricRecord
 from vqbench.results.speeds import best_in_ten
 
-__all__ = ["Shift", "intervals_overlap", "least_p", "mann_whitney", "samples_needed", "shift_of"]
+__all__ = ["Shift", "intervals_overlap", "least_p", "mann_whitney", "rules_out", "samples_needed", "shift_of"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,20 @@ def mann_whitney(first: Sequence[float], second: Sequence[float]) -> float:
     if statistics.pvariance([*first, *second]) == 0:
         return 1.0
     return float(mannwhitneyu(first, second).pvalue)
+
+
+def rules_out(worst: Sequence[float], new: Sequence[float], *, higher: bool, level: float) -> bool:
+    """Whether samples of a speed are better than what would just pass: the one-sided Mann–Whitney test at ``level``.
+
+    Args:
+        worst: BASE's samples, each as much worse as the gate allows.
+        new: NEW's samples.
+        higher: whether more is better.
+        level: how often it may say so of a speed that would just pass.
+    """
+    from scipy.stats import mannwhitneyu
+
+    return bool(mannwhitneyu(new, worst, alternative="greater" if higher else "less").pvalue < level)
 
 
 def least_p(first: int, second: int) -> float:

@@ -50,6 +50,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "p_corrected": finding.p,
         "method": finding.method or None,
         "reason": finding.reason or None,
+        "too_noisy": finding.too_noisy,
     }
 
 

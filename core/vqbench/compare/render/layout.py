@@ -36,13 +36,12 @@ def changed(report: Report) -> list[Finding]:
     return sorted(kept, key=lambda finding: (finding.effect != "regression", VERDICTS.index(finding.verdict)))
 
 
-def groups(report: Report, verdict: Verdict) -> list[Group]:
-    """The findings of a verdict by reason, largest first."""
+def groups(findings: Iterable[Finding]) -> list[Group]:
+    """Findings by reason, largest first."""
     found: dict[str, list[str]] = {}
-    for finding in report.findings:
-        if finding.verdict == verdict:
-            name = title(finding) + (f": {clean(finding.metric)}" if finding.metric else "")
-            found.setdefault(_reason(finding), []).append(name)
+    for finding in findings:
+        name = title(finding) + (f": {clean(finding.metric)}" if finding.metric else "")
+        found.setdefault(_reason(finding), []).append(name)
     made = [Group(reason or "no difference that counts", len(names), _some(names)) for reason, names in found.items()]
     return sorted(made, key=lambda group: -group.count)
 

@@ -26,9 +26,10 @@ def render_markdown(report: Report) -> str:
             blocks.append(f"… and {more} more.")
     if said := tested(report):
         blocks.append(said)
-    for verdict in ("not comparable", "same"):
-        if told := groups(report, verdict):
-            total = sum(group.count for group in told)
-            bullets = [f"- {group.count}: {escape(f'{group.reason} ({group.names})')}" for group in told[:MOST_GROUPS]]
-            blocks += [f"<details><summary>{total} {verdict}</summary>", "\n".join(bullets), "</details>"]
+    folded = {"not comparable": report.incomparable, "too noisy to tell": report.too_noisy, "same": report.same}
+    for heading, findings in folded.items():
+        if findings:
+            told = groups(findings)[:MOST_GROUPS]
+            bullets = [f"- {group.count}: {escape(f'{group.reason} ({group.names})')}" for group in told]
+            blocks += [f"<details><summary>{len(findings)} {heading}</summary>", "\n".join(bullets), "</details>"]
     return "\n\n".join(blocks) + "\n"

@@ -23,10 +23,10 @@ def render_table(report: Report) -> str:
         table = tabulate(lines, headers=HEADERS, tablefmt="simple", disable_numparse=True, colalign=alignment)
         more = len(rows) - MOST_ROWS
         blocks.append(table + (f"\n… and {more} more; --format json lists all" if more > 0 else ""))
-    if told := groups(report, "not comparable"):
-        blocks.append(
-            "\n".join(["NOT COMPARABLE", *(f"  {group.count}: {group.reason} ({group.names})" for group in told)])
-        )
+    for heading, findings in (("NOT COMPARABLE", report.incomparable), ("TOO NOISY TO TELL", report.too_noisy)):
+        if findings:
+            told = (f"  {group.count}: {group.reason} ({group.names})" for group in groups(findings))
+            blocks.append("\n".join([heading, *told]))
     blocks.append(
         f"{clean(report.base)} → {clean(report.new)}: {counts(report)}. {tested(report)}".rstrip()
         + f"\n{report.conclusion}"
