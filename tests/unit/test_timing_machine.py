@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -12,7 +13,7 @@ import torch
 from vqbench.results import MachineRecord
 from vqbench.worker.timing import machine, nvml
 from vqbench.worker.timing.inputs import cache_bytes, image_batch, rotating
-from vqbench.worker.timing.machine import EnergyMeter, MemoryMeter, explain_noise, look_at_machine
+from vqbench.worker.timing.machine import CoresMeter, EnergyMeter, MemoryMeter, explain_noise, look_at_machine
 from vqbench.worker.timing.nvml import NvmlGpu, open_gpu
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -77,6 +78,59 @@ def test_the_last_cache_is_what_linux_says(tmp_path, monkeypatch: pytest.MonkeyP
 def test_a_measurement_is_called_noisy_for_a_reason(rates, looks, said: str | None) -> None:
     found = explain_noise(rates, *looks)
     assert found is None if said is None else said in (found or "")
+
+
+@pytest.mark.parametrize(
+    ("others", "threads", "said"),
+    [
+        (0.2, 4, None),
+        (0.9, 3, None),
+        (0.3, 4, "0.3 of 4 cores"),
+        (1.3, 3, "1.3 of 4 cores"),
+        (0.3, 8, "0.3 of 4 cores"),
+    ],
+)
+def test_others_may_have_the_cores_that_a_measurement_does_not_use(monkeypatch, others, threads, said) -> None:
+    monkeypatch.setattr(machine, "_own_cores", lambda: {0, 1, 2, 3})
+    busy = MachineRecord(load_average=1e4)  # of the minute before, which is over
+    found = explain_noise([100.0] * 20, busy, others=others, threads=threads)
+    assert found is None if said is None else f"other processes kept {said} busy" == found
+
+
+def test_busy_time_of_others_is_that_of_ones_cores_less_ones_own(tmp_path, monkeypatch) -> None:
+    def busy(user: int, system: int, steal: int) -> None:
+        (tmp_path / "stat").write_text(
+            f"cpu  9 9 9 9\ncpu0 {user} 0 {system} 7000 800 0 0 {steal} 0 0\ncpu1 0 0 0 9000 0 0 0 0 0 0\n"
+            "cpu2 99999 0 0 0 0 0 0 0 0 0\nintr 12 cpu3\n"
+        )
+
+    clock = {"monotonic": 10.0, "process_time": 1.0}
+    for name in clock:
+        monkeypatch.setattr(machine.time, name, lambda name=name: clock[name])
+    monkeypatch.setattr(machine, "PROC", tmp_path)
+    monkeypatch.setattr(machine, "_own_cores", lambda: {0, 1})
+    tick = 1 / os.sysconf("SC_CLK_TCK")
+    busy(1000, 100, 0)
+    meter = CoresMeter()
+    busy(1400, 150, 50)  # 500 ticks, of which 200 are its own
+    clock.update(monotonic=10 + 400 * tick, process_time=1 + 200 * tick)
+    assert meter.others() == pytest.approx(300 / 400)
+    clock["monotonic"] = 10.1
+    assert meter.others() is None  # too short
+    clock["monotonic"] = 20.0
+    monkeypatch.setattr(machine, "_own_cores", lambda: {0, 5})
+    assert meter.others() is None  # not told
+    monkeypatch.setattr(machine, "PROC", tmp_path / "nothing")
+    assert CoresMeter().others() is None
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_linux_tells_how_busy_others_keep_the_cores() -> None:
+    meter = CoresMeter()
+    time.sleep(0.5)
+    others = meter.others()
+    assert others is not None
+    assert 0 <= others < len(os.sched_getaffinity(0)) + 0.3
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")

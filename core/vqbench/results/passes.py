@@ -72,6 +72,7 @@ def _merged(first: TimingRecord, others: Sequence[TimingRecord]) -> TimingRecord
             "latency_ms_p50": _median([one.latency_ms_p50 for one in passes]),
             "latency_ms_p95": _median([one.latency_ms_p95 for one in passes]),
             "noisy": None if low is not None else "too few passes for an interval",
+            "others_cores": _median([one.others_cores for one in passes]),
             "after": passes[-1].after,
         }
     )

@@ -38,7 +38,8 @@ class TimingRecord(_Part):
     ``images_per_second`` is the median of ``samples`` (in the order they were taken), ``low`` and ``high`` bound its 95 %
     interval. Latencies are of a call, milliseconds. ``peak_bytes`` is the device's allocated memory on a GPU, the whole process's
     on a CPU; ``joules_per_image`` the GPU's energy. ``largest`` marks the largest batch that fits. ``fingerprint`` is the
-    environment's. ``noisy`` says why to distrust the numbers, ``before`` and ``after`` what the machine was doing. Of several
+    environment's. ``noisy`` says why to distrust the numbers, ``before`` and ``after`` what the machine was doing, and
+    ``others_cores`` how many of the cores that the process may use others kept busy, on average. Of several
     ``passes`` (runs of the suite) ``samples`` has one for each, its best sample in ten; latencies are medians.
     """
 
@@ -64,6 +65,7 @@ class TimingRecord(_Part):
     samples: tuple[Rate, ...] = Field((), max_length=MAX_SAMPLES)
     noisy: str | None = Field(None, max_length=300)
     reason: str | None = Field(None, max_length=2000)
+    others_cores: Rate | None = None
     before: MachineRecord | None = None
     after: MachineRecord | None = None
 

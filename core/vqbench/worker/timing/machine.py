@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import statistics
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,14 +15,18 @@ from vqbench.intervals import median_interval
 from vqbench.results import MachineRecord
 from vqbench.worker.timing.nvml import NvmlGpu, open_gpu
 
-__all__ = ["EnergyMeter", "MemoryMeter", "available_bytes", "explain_noise", "look_at_machine"]
+__all__ = ["CoresMeter", "EnergyMeter", "MemoryMeter", "available_bytes", "explain_noise", "look_at_machine"]
 
 PROC = Path("/proc")
 CPUFREQ = Path("/sys/devices/system/cpu")
 WIDEST = 0.05
 """Half width of the median's interval, relative to it, from which on a measurement is called noisy."""
 CROWDED = 1.5
-"""Runnable processes per core from which on a measurement is called noisy; a measurement itself is one per core."""
+"""The same of runnable processes per core, where others' time is unknown; a measurement itself is one per core."""
+SPARE = 0.25
+"""Cores that others may take of those that the measurement computes with."""
+SHORTEST_LOOK = 0.2
+"""Seconds below which the kernel's counts of busy time, which move every 10 ms, say nothing."""
 SHORTEST_ENERGY = 0.2
 """Seconds below which the GPU's energy counter, which moves every 20 to 100 ms, says nothing."""
 
@@ -39,12 +44,16 @@ def look_at_machine(device: torch.device) -> MachineRecord:
     )
 
 
-def explain_noise(rates: Sequence[float], *looks: MachineRecord) -> str | None:
+def explain_noise(
+    rates: Sequence[float], *looks: MachineRecord, others: float | None = None, threads: int = 1
+) -> str | None:
     """Why to distrust a measurement; None if nothing speaks against it.
 
     Args:
         rates: the samples.
         looks: what the machine was doing before and after.
+        others: how many cores other processes kept busy, see :class:`CoresMeter`.
+        threads: how many it computed with.
     """
     found = []
     low, high = median_interval(rates)
@@ -52,8 +61,11 @@ def explain_noise(rates: Sequence[float], *looks: MachineRecord) -> str | None:
         found.append("too few samples for an interval")
     elif (high - low) / 2 > WIDEST * statistics.median(rates):
         found.append(f"the interval is wider than ±{WIDEST:.0%} of the median")
-    cores = os.cpu_count() or 1
-    if any(look.load_average is not None and look.load_average > CROWDED * cores for look in looks):
+    cores = len(_own_cores())
+    if others is not None:
+        if others > max(cores - threads, 0) + SPARE:
+            found.append(f"other processes kept {others:.1f} of {cores} cores busy")
+    elif any(look.load_average is not None and look.load_average > CROWDED * cores for look in looks):
         found.append("other processes kept the machine's cores busy")
     if any(look.gpu_processes for look in looks):
         found.append("other processes were on the GPU")
@@ -84,6 +96,20 @@ class MemoryMeter:
         return (int(found[1]) << 10, None) if found else (None, "the process's peak cannot be read here")
 
 
+class CoresMeter:
+    """How many of the cores that this process may use others keep busy from its creation on, a virtual machine's host too."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic(), _busy_seconds()
+
+    def others(self) -> float | None:
+        """Cores, on average; None where the system does not say or it was too short to tell."""
+        (began, before), now, busy = self._start, time.monotonic(), _busy_seconds()
+        if before is None or busy is None or now - began < SHORTEST_LOOK:
+            return None
+        return max(busy - before, 0.0) / (now - began)
+
+
 class EnergyMeter:
     """Energy that the GPU draws from its creation on."""
 
@@ -107,6 +133,26 @@ def available_bytes() -> int | None:
     """Memory that the machine can still give; None where it does not say."""
     found = re.search(r"^MemAvailable:\s+(\d+) kB$", _read(PROC / "meminfo"), re.MULTILINE)
     return int(found[1]) << 10 if found else None
+
+
+def _own_cores() -> set[int]:
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
+
+
+def _busy_seconds() -> float | None:
+    """Time that others have had on the cores of this process, since the machine started."""
+    times = {int(core): rest for core, rest in re.findall(r"^cpu(\d+) (.*)$", _read(PROC / "stat"), re.MULTILINE)}
+    own = _own_cores()
+    if not own <= times.keys():
+        return None
+    ticks = sum(_busy_ticks(times[core].split()) for core in own)
+    return ticks / os.sysconf("SC_CLK_TCK") - time.process_time()
+
+
+def _busy_ticks(counts: Sequence[str]) -> int:
+    """Of user, nice, system, idle, iowait, irq, softirq, steal and what is part of those, all but idle and iowait."""
+    numbers = [int(count) for count in counts[:8]]
+    return sum(numbers) - sum(numbers[3:5])
 
 
 def _cpu_mhz() -> float | None:

@@ -21,7 +21,7 @@ from vqbench.worker.environment import describe_environment
 from vqbench.worker.timing.clock import choose_clock, sample
 from vqbench.worker.timing.inputs import cache_bytes, image_batch, rotating
 from vqbench.worker.timing.largest import LargestBatch, find_largest_batch
-from vqbench.worker.timing.machine import EnergyMeter, MemoryMeter, explain_noise, look_at_machine
+from vqbench.worker.timing.machine import CoresMeter, EnergyMeter, MemoryMeter, explain_noise, look_at_machine
 from vqbench.worker.timing.stages import check_dtype, in_setting, prepare_stage
 from vqbench.worker.tokenizer import Tokenizer
 
@@ -113,7 +113,7 @@ class _Bench:
                 function, compile_seconds = _compiled(function, inputs[0], device)
             upcoming = _endless(inputs)
             before = look_at_machine(device)
-            memory, energy, calls = MemoryMeter(device), EnergyMeter(device), 0
+            memory, energy, cores, calls = MemoryMeter(device), EnergyMeter(device), CoresMeter(), 0
 
             def operation() -> None:
                 nonlocal calls
@@ -123,7 +123,7 @@ class _Bench:
             clock, span = choose_clock(device)
             began = time.perf_counter()
             seconds = sample(operation, clock, seconds=self.seconds, span=span)
-            spent = time.perf_counter() - began
+            spent, others = time.perf_counter() - began, cores.others()
             peak, peak_reason = memory.peak()
             if peak is not None:  # the inputs that wait for their turn are none of the stage's
                 peak = max(peak - sum(tensor.nbytes for waiting in inputs[1:] for tensor in waiting), 0)
@@ -145,7 +145,10 @@ class _Bench:
             "joules_reason": joules_reason,
             "compile_seconds": compile_seconds,
             "samples": tuple(rates),
-            "noisy": explain_noise(rates, before, after),
+            "noisy": explain_noise(
+                rates, before, after, others=others, threads=self.threads if device.type == "cpu" else 1
+            ),
+            "others_cores": others,
             "before": before,
             "after": after,
         }
