@@ -89,7 +89,7 @@ def _reports(device: torch.device, threads: int, only: tuple[str, ...], quick: b
         measured[case] = Measured(case=case, floor=floor_seconds(work_of(case), rates), results=results)
         yield Report(
             command=_command(),
-            environment=describe_environment(device, threads=threads),
+            environment=describe_environment(device),
             versions=_versions(),
             rates=rates,
             load=None if load is None else (load, os.getloadavg()[0]),

@@ -62,6 +62,16 @@ def test_each_environment_and_batch_size_has_a_table_of_its_own() -> None:
     assert "batch-8" in made[1].names
 
 
+def test_threads_have_tables_of_their_own_and_early_records_those_of_their_environment() -> None:
+    early, new = timed("early", timing()), timed("new", timing(threads=1), timing(threads=64, fingerprint=BF16))
+    assert early.environment
+    assert early.environment.threads == 2
+    assert [group.environment.threads for group in groups(early) if group.environment] == [2]
+    made = groups(new)
+    assert [group.environment.threads for group in made if group.environment] == [1, 64]
+    assert "64 threads, float32" in heading(made[1])
+
+
 def test_all_stages_and_what_they_take_are_columns() -> None:
     record = timed(
         "fsq",
@@ -75,6 +85,30 @@ def test_all_stages_and_what_they_take_are_columns() -> None:
     assert shown["encode_ms_p95"] == (80.0, "ms")
     assert shown["peak_memory"] == (5.0, "MiB")
     assert shown["end_to_end_joules_per_image"] == (0.5, "J")
+
+
+def test_speeds_within_a_tenth_share_a_rank_however_narrow_their_intervals() -> None:
+    speeds = {"a": 100.0, "b": 95.0, "c": 91.0, "d": 90.0, "e": 82.0, "f": 10.0}
+    records = [timed(name, timing(speed=v, low=v * 0.999, high=v * 1.001)) for name, v in speeds.items()]
+    (group,) = groups(*records)
+    assert [(ranked.row.quantizer.label, ranked.rank) for ranked in group.rows] == [
+        ("a", 1),
+        ("b", 1),
+        ("c", 1),
+        ("d", 4),
+        ("e", 4),
+        ("f", 6),
+    ]
+    text = render(make_leaderboard(records, boards=["throughput"]), "table", width=200)
+    assert "within a factor of 1.1" in " ".join(text.split())
+
+
+def test_speeds_too_few_for_an_interval_are_told_apart_by_the_factor_alone() -> None:
+    records = [
+        timed(name, timing(speed=v, low=None, high=None)) for name, v in (("a", 100.0), ("b", 92.0), ("c", 50.0))
+    ]
+    (group,) = groups(*records)
+    assert [ranked.rank for ranked in group.rows] == [1, 1, 3]
 
 
 def test_what_could_not_be_timed_is_null_with_its_reason() -> None:

@@ -15,7 +15,7 @@ from vqbench.ops import affine, cpu, cuda, fused, threads, tiled
 from vqbench.ops.argmin import argmin_affine
 from vqbench.ops.halves import Halves
 from vqbench.ops.precision import true_float32
-from vqbench.testing.threads import torch_threads
+from vqbench.ops.threads import torch_threads
 
 
 def seeded(seed: int) -> torch.Generator:

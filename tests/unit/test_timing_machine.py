@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import platform
+import subprocess
 import sys
 import time
 from types import SimpleNamespace
@@ -11,9 +13,10 @@ import pytest
 import torch
 
 from vqbench.results import MachineRecord
-from vqbench.worker.timing import machine, nvml
+from vqbench.worker.timing import machine, memory, nvml
 from vqbench.worker.timing.inputs import cache_bytes, image_batch, rotating
-from vqbench.worker.timing.machine import CoresMeter, EnergyMeter, MemoryMeter, explain_noise, look_at_machine
+from vqbench.worker.timing.machine import CoresMeter, EnergyMeter, explain_noise, look_at_machine
+from vqbench.worker.timing.memory import MemoryMeter, keep_freed_memory
 from vqbench.worker.timing.nvml import NvmlGpu, open_gpu
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -146,8 +149,46 @@ def test_peak_memory_of_a_cpu_is_the_processes_since_it_was_reset() -> None:
     assert peak(256 << 20) - peak(1) > 128 << 20
 
 
+ALLOCATES = """
+import resource, sys, torch
+from vqbench.worker.timing import keep_freed_memory
+
+def call():
+    return len([torch.full((10 << 18,), 1.0) for _ in range(8)])
+
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+torch.set_num_threads(1)
+if sys.argv[1:]:
+    keep_freed_memory()
+for _ in range(3):
+    call()
+before = faults()
+for _ in range(5):
+    call()
+print((faults() - before) / 5)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="speaks to glibc's malloc")
+def test_memory_that_is_kept_is_not_asked_for_again() -> None:
+    def faults(*arguments: str) -> float:
+        run = [sys.executable, "-c", ALLOCATES, *arguments]
+        return float(subprocess.run(run, check=True, capture_output=True, text=True).stdout)
+
+    if faults() < 1000:  # of 20,480 pages
+        pytest.skip("malloc keeps it here by itself")
+    assert faults("keep") < 100
+
+
+def test_another_c_library_is_left_alone(monkeypatch) -> None:
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: object())
+    keep_freed_memory()
+
+
 def test_peak_memory_that_cannot_be_reset_is_null_with_a_reason(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(machine, "PROC", tmp_path)
+    monkeypatch.setattr(memory, "PROC", tmp_path)
     assert MemoryMeter(CPU).peak() == (None, "the process's peak cannot be reset here")
 
 

@@ -10,13 +10,14 @@ import torch
 from toy_unit import toy_catalog, toy_cell
 
 from vqbench.errors import UnavailableError
+from vqbench.ops.threads import torch_threads
 from vqbench.plan import Setting, Timing
 from vqbench.worker.build import build_tokenizer
 from vqbench.worker.environment import describe_environment
 from vqbench.worker.timing import throughput_metrics, time_tokenizer
 from vqbench.worker.timing.largest import find_largest_batch
 from vqbench.worker.timing.measure import Timings
-from vqbench.worker.timing.stages import check_dtype, in_setting, prepare_stage
+from vqbench.worker.timing.stages import check_setting, in_setting, prepare_stage
 
 CPU = torch.device("cpu")
 STAGES = ["encode", "quantize", "decode", "end_to_end"]
@@ -37,17 +38,15 @@ def images():
 
 
 def timed(tokenizer, images, **table) -> Timings:
-    return time_tokenizer(tokenizer, images, Timing(seconds=0.01, **table), batch_size=4, threads=1)
+    return time_tokenizer(tokenizer, images, Timing(seconds=0.01, **table), batch_size=4)
 
 
 def test_every_stage_is_timed_in_every_setting(tokenizer, images) -> None:
     told = []
     timing = Timing(stages=STAGES, batch_sizes=[1, 5], dtypes=["fp32", "bf16"], seconds=0.01)
-    measured = time_tokenizer(
-        tokenizer, images, timing, batch_size=4, threads=1, report=lambda *progress: told.append(progress)
-    )
+    measured = time_tokenizer(tokenizer, images, timing, batch_size=4, report=lambda *progress: told.append(progress))
     keys = [record.key for record in measured.records]
-    assert keys == [(s, b, d, False, False) for d in ("fp32", "bf16") for b in (1, 5) for s in STAGES]
+    assert keys == [(s, b, 1, d, False, False) for d in ("fp32", "bf16") for b in (1, 5) for s in STAGES]
     assert [progress[:2] for progress in told] == [(i, 16) for i in range(16)]
     assert measured.largest is None
     tokens = 64 // 16 * 1 + 64 // 4 * 1  # of the toy's two levels
@@ -87,20 +86,38 @@ def test_a_continuous_latent_is_timed_end_to_end_only(images) -> None:
 def test_a_device_that_lacks_a_dtype_has_null_with_a_reason(tokenizer, images) -> None:
     (record,) = timed(tokenizer, images, stages=["encode"], dtypes=["tf32"]).records
     assert (record.images_per_second, record.reason) == (None, "tf32 is of NVIDIA GPUs")
-    assert (
-        record.fingerprint
-        == describe_environment(CPU, threads=1, setting=Setting(batch_size=4, dtype="tf32")).fingerprint
-    )
+    assert record.fingerprint == describe_environment(CPU, setting=Setting(batch_size=4, dtype="tf32")).fingerprint
 
 
 def test_dtypes_of_gpus_that_are_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
-    check_dtype("fp32", torch.device("cuda"))
+    check_setting(Setting(batch_size=1, dtype="fp32"), torch.device("cuda"))
     for dtype in ("tf32", "bf16"):
         with pytest.raises(UnavailableError, match="this GPU has no"):
-            check_dtype(dtype, torch.device("cuda"))
+            check_setting(Setting(batch_size=1, dtype=dtype), torch.device("cuda"))
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
-    check_dtype("tf32", torch.device("cuda"))
+    check_setting(Setting(batch_size=1, dtype="tf32"), torch.device("cuda"))
+
+
+def test_numbers_of_threads_are_timed_apart_and_torch_keeps_its_own(tokenizer, images, monkeypatch) -> None:
+    monkeypatch.setattr("vqbench.worker.timing.stages.usable_cores", lambda: 2)
+    seen, encode = [], type(tokenizer).encode
+
+    def watched(self, images, **options):
+        seen.append(torch.get_num_threads())
+        return encode(self, images, **options)
+
+    monkeypatch.setattr(type(tokenizer), "encode", watched)
+    with torch_threads(3):
+        one, two, three = timed(tokenizer, images, stages=["encode"], threads=[1, 2, 3]).records
+        assert torch.get_num_threads() == 3
+    assert set(seen) == {1, 2}
+    assert (one.threads, two.threads) == (1, 2)
+    assert one.images_per_second > 0
+    assert two.images_per_second > 0
+    assert one.fingerprint != two.fingerprint
+    assert three.images_per_second is None
+    assert three.reason == "3 threads, but this process may use 2 cores"
 
 
 @pytest.mark.parametrize(
@@ -196,24 +213,24 @@ def test_the_largest_batch_of_a_dtype_that_is_not_there_is_null(tokenizer, image
 
 def test_headline_speeds_are_those_of_one_setting_with_their_samples(tokenizer, images) -> None:
     timing = Timing(batch_sizes=[1, 2], dtypes=["fp32", "bf16"], seconds=0.01)
-    measured = time_tokenizer(tokenizer, images, timing, batch_size=4, threads=1)
+    measured = time_tokenizer(tokenizer, images, timing, batch_size=4)
     metrics = throughput_metrics(measured, timing.headline(4))
     assert sorted(metrics) == ["decode_images_per_second", "encode_images_per_second"]
-    (source,) = [r for r in measured.records if r.key == ("encode", 2, "fp32", False, False)]
+    (source,) = [r for r in measured.records if r.key == ("encode", 2, 1, "fp32", False, False)]
     encode = metrics["encode_images_per_second"]
     assert (encode.value, encode.samples, encode.n) == (source.images_per_second, source.samples, len(source.samples))
-    assert encode.protocol.startswith("batch 2, fp32, eager; ")
+    assert encode.protocol.startswith("batch 2, fp32, eager, 1 thread; ")
 
 
 def test_only_how_and_where_it_was_timed_makes_the_fingerprint() -> None:
-    def fingerprint(threads: int = 2, **setting) -> str:
-        return describe_environment(CPU, threads=threads, setting=Setting(**{"batch_size": 1} | setting)).fingerprint
+    def fingerprint(**setting) -> str:
+        return describe_environment(CPU, setting=Setting(**{"batch_size": 1} | setting)).fingerprint
 
-    different = [fingerprint(), fingerprint(1), fingerprint(dtype="bf16"), fingerprint(compile=True)]
+    different = [fingerprint(), fingerprint(threads=2), fingerprint(dtype="bf16"), fingerprint(compile=True)]
     different.append(fingerprint(channels_last=True))
     assert len(set(different)) == 5
     assert fingerprint(batch_size=8) == fingerprint()  # a table of its own, but the same environment
-    assert describe_environment(CPU, threads=2).fingerprint == fingerprint()
+    assert describe_environment(CPU, threads=1).fingerprint == fingerprint()
 
 
 def test_the_driver_is_read_from_its_module(tmp_path, monkeypatch) -> None:

@@ -15,7 +15,7 @@ from vqbench.run.cached import satisfies
 
 
 def timed(stage: str, batch_size: int, **more: Any) -> TimingRecord:
-    fields = {"dtype": "fp32", "compile": False, "channels_last": False, "fingerprint": "0" * 16}
+    fields = {"threads": 1, "dtype": "fp32", "compile": False, "channels_last": False, "fingerprint": "0" * 16}
     return TimingRecord.model_validate(
         {"stage": stage, "batch_size": batch_size, "images_per_second": 1.0} | fields | more
     )
@@ -27,11 +27,13 @@ def test_without_a_table_one_evaluation_batch_is_timed_as_ever() -> None:
 
 
 def test_settings_are_crossed_and_the_headline_is_of_the_last_batch_and_first_dtype() -> None:
-    timing = Timing(batch_sizes=[1, 8, 8], dtypes=["tf32", "bf16"], compile=[False, True], channels_last=True)
+    timing = Timing(
+        batch_sizes=[1, 8, 8], threads=[4, 1], dtypes=["tf32", "bf16"], compile=[False, True], channels_last=True
+    )
     settings = list(timing.settings(32))
-    assert len(settings) == 2 * 2 * 2
+    assert len(settings) == len(set(settings)) == 2 * 2 * 2 * 2
     assert all(setting.channels_last for setting in settings)
-    assert timing.headline(32) == Setting(batch_size=8, dtype="tf32", channels_last=True)
+    assert timing.headline(32) == Setting(batch_size=8, threads=4, dtype="tf32", channels_last=True)
     assert timing.headline(32) in settings
 
 
@@ -41,6 +43,8 @@ def test_settings_are_crossed_and_the_headline_is_of_the_last_batch_and_first_dt
         {"batch_sizes": [0]},
         {"dtypes": ["fp16"]},
         {"dtypes": []},
+        {"threads": [0]},
+        {"threads": []},
         {"stages": ["train"]},
         {"seconds": 0.0},
         {"batch": [1]},
@@ -62,6 +66,8 @@ def test_a_record_satisfies_a_suite_if_it_has_the_timings_asked_for() -> None:
     assert not satisfies(record.model_copy(update={"timings": whole[1:]}), asking)
     largest = [*whole[1:], timed("encode", 1, largest=True)]
     assert not satisfies(record.model_copy(update={"timings": largest}), asking)
+    early = [one.model_copy(update={"threads": None}) for one in whole]
+    assert not satisfies(record.model_copy(update={"timings": early}), asking)
 
 
 def test_a_largest_batch_that_was_not_looked_for_is_looked_for() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from vqbench.results import BenchmarkRecord, BrokenRecord, CellRecord, ComponentRecord, MetricRecord, TimingRecord
-from vqbench.results.speeds import describe_setting, speed_metric, speed_name, speed_name_in_setting
+from vqbench.results.speeds import count_threads, describe_setting, speed_metric, speed_name, speed_name_in_setting
 
 __all__ = ["Entry", "Kind", "differences", "entry_of_benchmark", "entry_of_broken", "entry_of_cell"]
 
@@ -75,7 +75,7 @@ def entry_of_cell(record: CellRecord) -> Entry:
         | {"protocol": record.protocol_details},
         protocol=record.protocol,
         fingerprint=environment.fingerprint if environment else None,
-        environment=f"{environment.device}, {environment.threads} threads" if environment else "unknown",
+        environment=f"{environment.device}, {count_threads(environment.threads)}" if environment else "unknown",
         one_run=not _is_on_gpu(record) and all(timing.passes == 1 for timing in record.timings),
         metrics=record.metrics | {name: speed_metric(timing) for name, timing in timings.items()},
         fingerprints={name: timing.fingerprint for name, timing in timings.items()},

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from vqbench.compare.entry import Entry
 from vqbench.errors import GateError
 from vqbench.results import MetricRecord
-from vqbench.results.speeds import without_setting
+from vqbench.results.speeds import SPEED_FACTOR, without_setting
 from vqbench.significance import LEVEL
 from vqbench.toml_files import explain_mistake, read_toml
 
@@ -21,7 +21,6 @@ __all__ = ["Gate", "Limits", "Rule", "is_speed", "load_gate"]
 DECIBELS = 0.02
 QUALITY_FACTOR = 1.002
 USAGE_FACTOR = 1.01
-SPEED_FACTOR = 1.1
 T = TypeVar("T")
 Glob = Annotated[str, Field(min_length=1, max_length=500)]
 

@@ -25,6 +25,7 @@ from vqbench.leaderboard.rows import (
 )
 from vqbench.leaderboard.speed import pareto_front, speed_views
 from vqbench.results import BrokenRecord, CellRecord, EnvironmentRecord, StoredValues
+from vqbench.results.speeds import SPEED_FACTOR
 
 __all__ = ["PRIMARY", "Board", "Column", "Group", "Leaderboard", "make_leaderboard"]
 
@@ -185,10 +186,11 @@ def _group(rows: Sequence[Row], board: BoardName, sort: str | None, values: Stor
         columns.remove(ranked_by)
         columns.insert(0, ranked_by)
     settled = board != "throughput" or environment is not None  # speeds of unknown machines have no order
+    factor = SPEED_FACTOR if board == "throughput" else 1.0
     identity = [board, first.dataset.id, first.revision, first.image_size, first.protocol, first.rate.token]
     identity += [environment.fingerprint] if environment else []
     identity += [environment.batch_size] if environment and environment.batch_size else []
-    ranked = rank_rows(rows, ranked_by, settled=settled, values=values)
+    ranked = rank_rows(rows, ranked_by, settled=settled, factor=factor, values=values)
     return Group(
         id=content_id(identity, length=8),
         board=board,

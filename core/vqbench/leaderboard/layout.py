@@ -11,6 +11,7 @@ from vqbench.leaderboard.notation import ARROWS, NOTHING, clean, clip, count, wi
 from vqbench.leaderboard.ranking import RankedRow
 from vqbench.leaderboard.rows import BESIDE_SPEED, Row, SlotUsage
 from vqbench.results import BrokenRecord, CellRecord, EnvironmentRecord
+from vqbench.results.speeds import SPEED_FACTOR, count_threads
 from vqbench.significance import LEVEL, Method
 
 __all__ = [
@@ -82,10 +83,10 @@ def describe_environment(environment: EnvironmentRecord | None) -> str:
         return "environment unknown, so not ranked"
     torch = environment.packages.get("torch", "unknown")
     device, dtype = clean(environment.device), clean(environment.dtype)
-    threads = f"{environment.threads} thread" + ("" if environment.threads == 1 else "s")
-    how = [dtype] + ["compiled"] * environment.compile + ["channels last"] * environment.channels_last
+    how = [count_threads(environment.threads), dtype]
+    how += ["compiled"] * environment.compile + ["channels last"] * environment.channels_last
     libraries = f"torch {clean(torch)}" + (f", driver {clean(environment.driver)}" if environment.driver else "")
-    return f"{device}, {threads}, {', '.join(how)}, {libraries} (environment {environment.fingerprint[:8]})"
+    return f"{device}, {', '.join(how)}, {libraries} (environment {environment.fingerprint[:8]})"
 
 
 def text_columns(group: Group) -> list[TextColumn]:
@@ -265,6 +266,10 @@ def legend(leaderboard: Leaderboard) -> str:
         text += (
             f" Rows share a rank unless they differ significantly from its first row ({LEVEL * 100:g} % level, Bonferroni): "
             f"{tests}."
+        )
+    if any(board.name == "throughput" and board.groups for board in leaderboard.boards):
+        text += (
+            f" Speeds share a rank, too, if they are within a factor of {SPEED_FACTOR:g}: two runs may differ by that."
         )
     return text
 

@@ -66,7 +66,7 @@ def _preface(folder: ResultsFolder, records: Sequence[CellRecord], *, used_value
         f"Made by vqbench {escape(versions)} from the {len(records)} records{values} beside this file; "
         f"`{command.replace('`', '')}`, run in the folder above, makes the same tables.",
         *(
-            f"Ran on {escape(describe_environment(environment))}, {escape(environment.platform)}, "
+            f"Timed on {escape(describe_environment(environment))}, {escape(environment.platform)}, "
             f"Python {escape(environment.python)}."
             for _, environment in sorted(ran.items())
         ),

@@ -23,10 +23,10 @@ __all__ = ["RankedRow", "rank_rows"]
 class RankedRow:
     """A row at its place.
 
-    ``rank`` is None where the number to rank by is missing. Rows share a rank that are equal to its first row or do not differ
-    from it significantly. ``comparison`` is the one that decided: with the first row of the rank above or of its own,
-    ``compared_with``; None where there is none, or nothing to test with, and then every difference counts, but of numbers that
-    carry a caution. ``variant`` tells the row from others with the same names.
+    ``rank`` is None where the number to rank by is missing. Rows share a rank that are equal to its first row, differ from it by
+    less than a factor that counts (of speeds) or not significantly. ``comparison`` is the one that was made: with the first row
+    of the rank above or of its own, ``compared_with``; None where there is none, or nothing to test with, and then every
+    difference counts, but of numbers that carry a caution. ``variant`` tells the row from others with the same names.
     """
 
     row: Row
@@ -37,7 +37,12 @@ class RankedRow:
 
 
 def rank_rows(
-    rows: Sequence[Row], column: Column | None, *, settled: bool = True, values: StoredValues | None = None
+    rows: Sequence[Row],
+    column: Column | None,
+    *,
+    settled: bool = True,
+    factor: float = 1.0,
+    values: StoredValues | None = None,
 ) -> list[RankedRow]:
     """Rank rows, best first.
 
@@ -48,6 +53,7 @@ def rank_rows(
         rows: that may be compared, measured on the same images.
         column: what to rank by; without a direction it gives an order but no ranks.
         settled: whether the rows may be ranked at all.
+        factor: by which numbers must differ at least to tell rows apart.
         values: the values of each image behind their numbers.
     """
     told_apart = variants(rows)
@@ -74,16 +80,21 @@ def rank_rows(
             images = partial(_images, values, column.name, (row, number), first) if values else None
             comparison = compare(number, first[1], images=images, comparisons=comparisons)
             before = first[0] if comparison else None
-        if first is None or not _together(number, first[1], comparison):
+        if first is None or not _together(number, first[1], comparison, factor):
             first, rank = (row, number), place
         ranked.append(RankedRow(row=row, rank=rank, comparison=comparison, compared_with=before, variant=variant))
     return ranked
 
 
-def _together(number: RowMetric, first: RowMetric, comparison: Comparison | None) -> bool:
+def _together(number: RowMetric, first: RowMetric, comparison: Comparison | None, factor: float) -> bool:
+    assert number.value is not None
+    assert first.value is not None
+    low, high = sorted([number.value, first.value])
+    if low == high or 0 < high < factor * low:
+        return True
     if comparison is None:  # numbers under caution that cannot be tested tell nothing apart
-        return number.value == first.value or bool(number.caution or first.caution)
-    return number.value == first.value or comparison.verdict == "not significant"
+        return bool(number.caution or first.caution)
+    return comparison.verdict == "not significant"
 
 
 def _images(values: StoredValues, name: str, *rows: tuple[Row, RowMetric]) -> Pair | None:

@@ -38,6 +38,7 @@ def _view(record: CellRecord, timings: Sequence[TimingRecord]) -> CellRecord:
     first = timings[0]
     here = {
         "fingerprint": first.fingerprint,
+        "threads": first.threads or record.environment.threads,
         "dtype": DTYPE_NAMES[first.dtype],
         "compile": first.compile,
         "channels_last": first.channels_last,

@@ -1,19 +1,31 @@
-"""The rows of a search shared out among the threads that torch computes with."""
+"""The threads that torch computes with: how many, and a search's rows shared out among them."""
 
 from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 
-__all__ = ["share_out"]
+__all__ = ["share_out", "torch_threads"]
 
 SLICES = 8
 """Per thread, for whoever is free: another process may hold up some threads."""
 
 _Callback = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """A block in which torch computes with so many threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def share_out(work: Callable[[slice], None], count: int, *, part: int) -> None:

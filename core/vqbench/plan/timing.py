@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,16 +17,17 @@ Dtype: TypeAlias = Literal["fp32", "tf32", "bf16"]
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """How a stage is run: images per call, precision, whether compiled, memory layout."""
+    """How a stage is run: images per call, threads that torch computes with, precision, whether compiled, memory layout."""
 
     batch_size: int
+    threads: int = 1
     dtype: Dtype = "fp32"
     compile: bool = False
     channels_last: bool = False
 
 
 class Timing(BaseModel):
-    """Stages × batch sizes × dtypes × eager or compiled. No part of a cell's identity: no weights depend on it."""
+    """Stages × batch sizes × threads × dtypes × eager or compiled. No part of a cell's identity: no weights depend on it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -34,6 +36,9 @@ class Timing(BaseModel):
         default_factory=list, max_length=32, description="images per call; the evaluation's batch size if empty"
     )
     largest_batch: bool = Field(False, description="look for the largest batch that fits, and time it apart")
+    threads: list[Annotated[int, Field(ge=1, le=4096)]] = Field(
+        [1], min_length=1, max_length=8, description="that torch computes with on a CPU"
+    )
     dtypes: list[Dtype] = Field(["fp32"], min_length=1, max_length=3)
     compile: list[bool] = Field([False], min_length=1, max_length=2, description="false: eager, true: torch.compile")
     channels_last: bool = False
@@ -46,17 +51,22 @@ class Timing(BaseModel):
 
     def settings(self, evaluation_batch_size: int) -> Iterator[Setting]:
         """The settings that each stage is timed in; batch sizes vary fastest."""
-        for compiled in dict.fromkeys(self.compile):
-            for dtype in dict.fromkeys(self.dtypes):
-                for batch_size in dict.fromkeys(self.batch_sizes or [evaluation_batch_size]):
-                    yield Setting(
-                        batch_size=batch_size, dtype=dtype, compile=compiled, channels_last=self.channels_last
-                    )
+        batch_sizes = self.batch_sizes or [evaluation_batch_size]
+        ways = product(self.compile, self.dtypes, self.threads, batch_sizes)
+        for compiled, dtype, threads, batch_size in dict.fromkeys(ways):
+            yield Setting(
+                batch_size=batch_size,
+                threads=threads,
+                dtype=dtype,
+                compile=compiled,
+                channels_last=self.channels_last,
+            )
 
     def headline(self, evaluation_batch_size: int) -> Setting:
-        """The setting whose speeds are the cell's metrics: first dtype, first way to run, last batch size."""
+        """The setting whose speeds are the cell's metrics: first dtype, threads and way to run, last batch size."""
         return Setting(
             batch_size=(self.batch_sizes or [evaluation_batch_size])[-1],
+            threads=self.threads[0],
             dtype=self.dtypes[0],
             compile=self.compile[0],
             channels_last=self.channels_last,

@@ -145,14 +145,16 @@ class TrainingRecord(Strict):
 class EnvironmentRecord(Strict):
     """Where it ran. ``fingerprint`` is a hash of everything that speed depends on; speed is comparable only within one.
 
-    ``driver`` and ``cuda`` are of a GPU. ``dtype``, ``compile``, ``channels_last`` and ``batch_size`` are how the cell's headline
-    speeds were measured; the last is no part of the fingerprint. All of these but ``dtype`` are missing in early records.
+    ``driver`` and ``cuda`` are of a GPU. ``dtype``, ``threads``, ``compile``, ``channels_last`` and ``batch_size`` are how the
+    cell's headline speeds were measured; the last is no part of the fingerprint, nor are ``run_threads``, which torch had for all
+    else. All of these but ``dtype`` and ``threads`` are missing in early records.
     """
 
     fingerprint: str = Field(pattern=IDENTIFIER)
     device: str
     dtype: str
     threads: int
+    run_threads: int | None = Field(None, ge=1)
     platform: str
     python: str
     packages: dict[str, str]

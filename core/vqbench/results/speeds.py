@@ -8,10 +8,21 @@ from vqbench.intervals import ORDER_STATISTICS
 from vqbench.results.record import MetricRecord
 from vqbench.results.timing import TimingRecord
 
-__all__ = ["best_in_ten", "describe_setting", "speed_metric", "speed_name", "speed_name_in_setting", "without_setting"]
+__all__ = [
+    "SPEED_FACTOR",
+    "best_in_ten",
+    "count_threads",
+    "describe_setting",
+    "speed_metric",
+    "speed_name",
+    "speed_name_in_setting",
+    "without_setting",
+]
 
 NOISY = "noisy: "
 BEST = 10
+SPEED_FACTOR = 1.1
+"""Speeds closer than this are equal, however narrow their intervals: samples of one process do not show how processes differ."""
 
 
 def best_in_ten(samples: Sequence[float], *, higher: bool) -> float:
@@ -30,7 +41,7 @@ def speed_name(timing: TimingRecord) -> str:
 
 
 def speed_name_in_setting(timing: TimingRecord) -> str:
-    """The same with the setting, where a record has several: ``encode_images_per_second (batch 8, bf16, compiled)``."""
+    """The same with the setting, where a record has several: ``encode_images_per_second (batch 8, bf16, compiled, 1 thread)``."""
     return f"{speed_name(timing)} ({_setting(timing)})"
 
 
@@ -66,4 +77,10 @@ def describe_setting(timing: TimingRecord) -> str:
 def _setting(timing: TimingRecord) -> str:
     how = "compiled" if timing.compile else "eager"
     layout = ", channels last" if timing.channels_last else ""
-    return f"batch {timing.batch_size}, {timing.dtype}, {how}{layout}"
+    threads = "" if timing.threads is None else f", {count_threads(timing.threads)}"
+    return f"batch {timing.batch_size}, {timing.dtype}, {how}{layout}{threads}"
+
+
+def count_threads(threads: int) -> str:
+    """So many threads, in words."""
+    return f"{threads} thread" + ("" if threads == 1 else "s")

@@ -36,7 +36,8 @@ class TimingRecord(_Part):
     """A stage's speed in one setting; ``images_per_second`` is null, with a ``reason``, where it could not be measured.
 
     ``images_per_second`` is the median of ``samples`` (in the order they were taken), ``low`` and ``high`` bound its 95 %
-    interval. Latencies are of a call, milliseconds. ``peak_bytes`` is the device's allocated memory on a GPU, the whole process's
+    interval. ``threads`` are those that torch computed with; null in early records, which had them in their environment alone.
+    Latencies are of a call, milliseconds. ``peak_bytes`` is the device's allocated memory on a GPU, the whole process's
     on a CPU; ``joules_per_image`` the GPU's energy. ``largest`` marks the largest batch that fits. ``fingerprint`` is the
     environment's. ``noisy`` says why to distrust the numbers, ``before`` and ``after`` what the machine was doing, and
     ``others_cores`` how many of the cores that the process may use others kept busy, on average. Of several
@@ -45,6 +46,7 @@ class TimingRecord(_Part):
 
     stage: Literal["encode", "quantize", "decode", "end_to_end"]
     batch_size: int = Field(ge=1)
+    threads: int | None = Field(None, ge=1)
     dtype: Literal["fp32", "tf32", "bf16"]
     compile: bool
     channels_last: bool
@@ -76,6 +78,6 @@ class TimingRecord(_Part):
         return self
 
     @property
-    def key(self) -> tuple[str, int, str, bool, bool]:
+    def key(self) -> tuple[str, int, int | None, str, bool, bool]:
         """Stage and setting: what a suite asks for."""
-        return self.stage, self.batch_size, self.dtype, self.compile, self.channels_last
+        return self.stage, self.batch_size, self.threads, self.dtype, self.compile, self.channels_last

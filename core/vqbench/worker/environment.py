@@ -42,7 +42,9 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def describe_environment(device: torch.device, *, threads: int, setting: Setting | None = None) -> EnvironmentRecord:
+def describe_environment(
+    device: torch.device, *, setting: Setting | None = None, threads: int | None = None
+) -> EnvironmentRecord:
     """The environment of this process.
 
     Its fingerprint covers what the speed of a tokenizer depends on, but for the batch size: device, driver, minors of torch, timm
@@ -50,9 +52,10 @@ def describe_environment(device: torch.device, *, threads: int, setting: Setting
 
     Args:
         device: what is computed on.
-        threads: of torch on a CPU.
-        setting: what is timed; float32, eager and contiguous if None.
+        setting: how it is timed; float32, eager and contiguous if None.
+        threads: that torch computes with, where no setting says; as many as now if None.
     """
+    threads = setting.threads if setting else threads or torch.get_num_threads()
     dtype = DTYPE_NAMES[setting.dtype if setting else "fp32"]
     driver = _driver() if device.type == "cuda" else None
     cuda = torch.version.cuda if device.type == "cuda" else None
@@ -76,6 +79,7 @@ def describe_environment(device: torch.device, *, threads: int, setting: Setting
         device=name,
         dtype=dtype,
         threads=threads,
+        run_threads=torch.get_num_threads(),
         platform=f"{platform.system()} {platform.machine()}",
         python=platform.python_version(),
         packages=packages,

@@ -37,7 +37,7 @@ from vqbench.worker.evaluate import Batches, evaluate
 from vqbench.worker.loading import notes_of, split_of
 from vqbench.worker.measuring import NotBuilt
 from vqbench.worker.sample import write_sample
-from vqbench.worker.timing import throughput_metrics, time_tokenizer
+from vqbench.worker.timing import keep_freed_memory, throughput_metrics, time_tokenizer
 from vqbench.worker.trainer import train_unit
 
 __all__ = ["run_job"]
@@ -71,12 +71,10 @@ def run_job(job: Job, report: Report, threads: int) -> None:
             report=report,
         )
     else:
-        _run_cell(job, catalog, folder, device, report, threads)
+        _run_cell(job, catalog, folder, device, report)
 
 
-def _run_cell(
-    job: CellJob, catalog: Catalog, folder: ResultsFolder, device: torch.device, report: Report, threads: int
-) -> None:
+def _run_cell(job: CellJob, catalog: Catalog, folder: ResultsFolder, device: torch.device, report: Report) -> None:
     cell, unit = job.cell, job.cell.unit
     started, began = datetime.datetime.now(datetime.UTC), time.monotonic()
 
@@ -111,12 +109,12 @@ def _run_cell(
     numbers |= _records(coded_rate(evaluation.codes, usage, evaluation.images), USAGE, "usage")
     numbers |= _records(soft_information(evaluation.soft_information, usage, positions), USAGE, "usage")
 
+    keep_freed_memory()
     timings = time_tokenizer(
         tokenizer,
         next(iter(test)),
         job.timing,
         batch_size=job.batch_size,
-        threads=threads,
         report=lambda done, total, what: report(Progress(stage="time", done=done, total=total, detail=what)),
     )
     headline = job.timing.headline(job.batch_size)
@@ -139,7 +137,7 @@ def _run_cell(
             objective=unit.objective,
             **{name: value for name, value in asdict(trained).items() if name != "notes"},
         ),
-        environment=describe_environment(device, threads=threads, setting=headline),
+        environment=describe_environment(device, setting=headline),
         notes=list(dict.fromkeys([*trained.notes, *notes_of(dataset, name=name), *dead_slots_note(ablations)])),
         started=started.isoformat(timespec="seconds"),
         seconds=time.monotonic() - began,

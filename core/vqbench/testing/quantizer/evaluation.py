@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 
+from vqbench.ops.threads import torch_threads
 from vqbench.testing.check import Check, check, expect
 from vqbench.testing.quantizer.codes import expect_same_codes
 from vqbench.testing.quantizer.parts import changed_names, evaluated, latents_of, many_latents
 from vqbench.testing.randomness import expect_no_draw, reseed
 from vqbench.testing.subject import Subject
-from vqbench.testing.threads import torch_threads
 
 __all__ = ["EVALUATION_CHECKS"]
 

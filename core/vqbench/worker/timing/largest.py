@@ -11,8 +11,8 @@ from torch import Tensor
 from vqbench.plan import Setting
 from vqbench.run.failures import is_out_of_memory
 from vqbench.worker.timing.inputs import image_batch
-from vqbench.worker.timing.machine import MemoryMeter, available_bytes
-from vqbench.worker.timing.stages import check_dtype, in_setting, prepare_stage
+from vqbench.worker.timing.memory import MemoryMeter, available_bytes
+from vqbench.worker.timing.stages import check_setting, in_setting, prepare_stage
 from vqbench.worker.tokenizer import Tokenizer
 
 __all__ = ["LargestBatch", "find_largest_batch"]
@@ -46,15 +46,15 @@ def find_largest_batch(
     Args:
         tokenizer: on the device of the images.
         images: ``(N, 3, H, W)``, repeated as needed.
-        setting: dtype and layout; its batch size is ignored.
+        setting: threads, dtype and layout; its batch size is ignored.
         most: images of the largest batch tried.
         longest: seconds of a call beyond which none is tried that takes twice as long.
 
     Raises:
-        UnavailableError: the device has not this dtype.
+        UnavailableError: the device has not this dtype or the machine not so many cores.
     """
     device = images.device
-    check_dtype(setting.dtype, device)
+    check_setting(setting, device)
     fits, size = 0, 1
     while size <= most:
         memory = MemoryMeter(device)

@@ -1,4 +1,4 @@
-"""What the machine does beside the measurement, how much memory and energy the measurement takes, and whether to trust it."""
+"""What the machine does beside the measurement, how much energy the measurement takes, and whether to trust it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vqbench.intervals import median_interval
 from vqbench.results import MachineRecord
 from vqbench.worker.timing.nvml import NvmlGpu, open_gpu
 
-__all__ = ["CoresMeter", "EnergyMeter", "MemoryMeter", "available_bytes", "explain_noise", "look_at_machine"]
+__all__ = ["CoresMeter", "EnergyMeter", "explain_noise", "look_at_machine"]
 
 PROC = Path("/proc")
 CPUFREQ = Path("/sys/devices/system/cpu")
@@ -72,30 +72,6 @@ def explain_noise(
     return "; ".join(found) or None
 
 
-class MemoryMeter:
-    """Peak memory from its creation on: allocated on a GPU; on a CPU the whole process's, where Linux lets it be reset."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self._resets = True
-        if device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(device)
-        else:
-            try:
-                (PROC / "self/clear_refs").write_text("5")
-            except OSError:
-                self._resets = False
-
-    def peak(self) -> tuple[int | None, str | None]:
-        """Bytes, or None and why."""
-        if self._device.type == "cuda":
-            return torch.cuda.max_memory_allocated(self._device), None
-        if not self._resets:
-            return None, "the process's peak cannot be reset here"
-        found = re.search(r"^VmHWM:\s+(\d+) kB$", _read(PROC / "self/status"), re.MULTILINE)
-        return (int(found[1]) << 10, None) if found else (None, "the process's peak cannot be read here")
-
-
 class CoresMeter:
     """How many of the cores that this process may use others keep busy from its creation on, a virtual machine's host too."""
 
@@ -129,19 +105,13 @@ class EnergyMeter:
         return (stop - self._start) / images, None
 
 
-def available_bytes() -> int | None:
-    """Memory that the machine can still give; None where it does not say."""
-    found = re.search(r"^MemAvailable:\s+(\d+) kB$", _read(PROC / "meminfo"), re.MULTILINE)
-    return int(found[1]) << 10 if found else None
-
-
 def _own_cores() -> set[int]:
     return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
 
 
 def _busy_seconds() -> float | None:
     """Time that others have had on the cores of this process, since the machine started."""
-    times = {int(core): rest for core, rest in re.findall(r"^cpu(\d+) (.*)$", _read(PROC / "stat"), re.MULTILINE)}
+    times = {int(core): rest for core, rest in re.findall(r"^cpu(\d+) (.*)$", read(PROC / "stat"), re.MULTILINE)}
     own = _own_cores()
     if not own <= times.keys():
         return None
@@ -157,14 +127,14 @@ def _busy_ticks(counts: Sequence[str]) -> int:
 
 def _cpu_mhz() -> float | None:
     files = CPUFREQ.glob("cpu[0-9]*/cpufreq/scaling_cur_freq")
-    khz = [int(text) for text in (_read(file).strip() for file in files) if text.isdecimal()]
+    khz = [int(text) for text in (read(file).strip() for file in files) if text.isdecimal()]
     if not khz:  # a virtual machine has the clock in /proc at most
-        mhz = [float(found) for found in re.findall(r"^cpu MHz\s*:\s*([\d.]+)$", _read(PROC / "cpuinfo"), re.MULTILINE)]
+        mhz = [float(found) for found in re.findall(r"^cpu MHz\s*:\s*([\d.]+)$", read(PROC / "cpuinfo"), re.MULTILINE)]
         return statistics.fmean(mhz) if mhz else None
     return statistics.fmean(khz) / 1e3
 
 
-def _read(path: Path) -> str:
+def read(path: Path) -> str:
     try:
         return path.read_text(errors="replace")
     except OSError:

@@ -6,7 +6,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -21,8 +21,9 @@ from vqbench.worker.environment import describe_environment
 from vqbench.worker.timing.clock import choose_clock, sample
 from vqbench.worker.timing.inputs import cache_bytes, image_batch, rotating
 from vqbench.worker.timing.largest import LargestBatch, find_largest_batch
-from vqbench.worker.timing.machine import CoresMeter, EnergyMeter, MemoryMeter, explain_noise, look_at_machine
-from vqbench.worker.timing.stages import check_dtype, in_setting, prepare_stage
+from vqbench.worker.timing.machine import CoresMeter, EnergyMeter, explain_noise, look_at_machine
+from vqbench.worker.timing.memory import MemoryMeter
+from vqbench.worker.timing.stages import check_setting, in_setting, prepare_stage
 from vqbench.worker.tokenizer import Tokenizer
 
 __all__ = ["Timings", "time_tokenizer"]
@@ -45,7 +46,6 @@ def time_tokenizer(
     timing: Timing,
     *,
     batch_size: int,
-    threads: int,
     report: Callable[[int, int, str], None] = lambda done, total, what: None,
 ) -> Timings:
     """Time each stage in each setting. What cannot be measured is null with a reason and stops nothing.
@@ -55,12 +55,11 @@ def time_tokenizer(
         images: ``(N, 3, H, W)`` in [0, 1]; repeated where a batch takes more.
         timing: what to measure.
         batch_size: where ``timing`` names no batch sizes.
-        threads: that torch computes with on a CPU.
         report: called before each measurement with (done, in all, what comes).
     """
     settings = list(timing.settings(batch_size))
     work: list[tuple[Stage, Setting]] = [(stage, setting) for setting in settings for stage in timing.stages]
-    bench = _Bench(tokenizer, images, timing.seconds, threads)
+    bench = _Bench(tokenizer, images, timing.seconds)
     records = []
     for done, (stage, setting) in enumerate(work):
         report(done, len(work), f"{stage.replace('_', ' ')}, batch {setting.batch_size}")
@@ -71,7 +70,7 @@ def time_tokenizer(
         first = settings[0]
         largest = _search(tokenizer, images, first)
         if largest.size:
-            found = Setting(batch_size=largest.size, dtype=first.dtype, channels_last=first.channels_last)
+            found = replace(first, batch_size=largest.size, compile=False)
             records += [bench.measure(stage, found, largest=True) for stage in timing.stages]
     return Timings(records, largest)
 
@@ -81,11 +80,10 @@ class _Bench:
     tokenizer: Tokenizer
     images: Tensor
     seconds: float
-    threads: int
 
     def measure(self, stage: Stage, setting: Setting, *, largest: bool = False) -> TimingRecord:
         device = self.images.device
-        environment = describe_environment(device, threads=self.threads, setting=setting)
+        environment = describe_environment(device, setting=setting)
         try:
             measured = self._measure(stage, setting, device)
         except Exception as error:  # of a method, a compiler, a GPU: the cell's other numbers are worth keeping
@@ -95,6 +93,7 @@ class _Bench:
         return TimingRecord(
             stage=stage,
             batch_size=setting.batch_size,
+            threads=setting.threads,
             dtype=setting.dtype,
             compile=setting.compile,
             channels_last=setting.channels_last,
@@ -104,7 +103,7 @@ class _Bench:
         )
 
     def _measure(self, stage: Stage, setting: Setting, device: torch.device) -> dict[str, Any]:
-        check_dtype(setting.dtype, device)
+        check_setting(setting, device)
         with in_setting(self.tokenizer, setting, device):
             run = prepare_stage(self.tokenizer, stage, image_batch(self.images, setting.batch_size))
             inputs = rotating(run.first, cache_bytes(device), channels_last=setting.channels_last)
@@ -145,9 +144,7 @@ class _Bench:
             "joules_reason": joules_reason,
             "compile_seconds": compile_seconds,
             "samples": tuple(rates),
-            "noisy": explain_noise(
-                rates, before, after, others=others, threads=self.threads if device.type == "cpu" else 1
-            ),
+            "noisy": explain_noise(rates, before, after, others=others, threads=setting.threads),
             "others_cores": others,
             "before": before,
             "after": after,

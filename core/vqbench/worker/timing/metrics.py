@@ -17,7 +17,7 @@ def throughput_metrics(timings: Timings, headline: Setting) -> dict[str, MetricR
         timings: of all settings.
         headline: the setting.
     """
-    setting = headline.batch_size, headline.dtype, headline.compile, headline.channels_last
+    setting = headline.batch_size, headline.threads, headline.dtype, headline.compile, headline.channels_last
     metrics = {
         speed_name(timing): speed_metric(timing)
         for timing in timings.records

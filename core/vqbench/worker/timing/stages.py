@@ -10,11 +10,13 @@ import torch
 from torch import Tensor
 
 from vqbench.errors import UnavailableError
-from vqbench.plan import Dtype, Setting, Stage
+from vqbench.ops.threads import torch_threads
+from vqbench.plan import Setting, Stage
+from vqbench.run.machine import usable_cores
 from vqbench.worker.timing.inputs import Input
 from vqbench.worker.tokenizer import Tokenizer
 
-__all__ = ["StageRun", "check_dtype", "in_setting", "prepare_stage"]
+__all__ = ["StageRun", "check_setting", "in_setting", "prepare_stage"]
 
 NO_CODES = "a continuous latent has no codes to encode to or decode from"
 AMPERE = (8, 0)
@@ -57,12 +59,15 @@ def prepare_stage(tokenizer: Tokenizer, stage: Stage, images: Tensor) -> StageRu
     return StageRun(lambda given: tokenizer.decode(given, checked=False), tuple(codes))
 
 
-def check_dtype(dtype: Dtype, device: torch.device) -> None:
-    """Whether a device computes in a dtype.
+def check_setting(setting: Setting, device: torch.device) -> None:
+    """Whether a device computes in a setting's dtype, and the machine has a core for each of its threads.
 
     Raises:
         UnavailableError: it does not.
     """
+    if setting.threads > (cores := usable_cores()):
+        raise UnavailableError(f"{setting.threads} threads, but this process may use {cores} cores")
+    dtype = setting.dtype
     if dtype == "fp32" or (dtype == "bf16" and device.type == "cpu"):
         return
     if device.type != "cuda":
@@ -73,7 +78,7 @@ def check_dtype(dtype: Dtype, device: torch.device) -> None:
 
 @contextlib.contextmanager
 def in_setting(tokenizer: Tokenizer, setting: Setting, device: torch.device) -> Iterator[None]:
-    """Inference in a setting's precision and layout: what it changes is put back afterwards.
+    """Inference in a setting's threads, precision and layout: what it changes is put back afterwards.
 
     fp32 is without TF32 also in convolutions, where torch allows it by default; bf16 is autocast, so quantizers stay in float32.
     """
@@ -86,6 +91,7 @@ def in_setting(tokenizer: Tokenizer, setting: Setting, device: torch.device) -> 
         if setting.channels_last:
             tokenizer.to(memory_format=torch.channels_last)
         with (
+            torch_threads(setting.threads),
             torch.inference_mode(),
             torch.autocast(device.type, torch.bfloat16, enabled=setting.dtype == "bf16"),
             torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext(),
