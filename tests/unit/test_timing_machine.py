@@ -87,13 +87,15 @@ def test_a_measurement_is_called_noisy_for_a_reason(rates, looks, said: str | No
     ("others", "threads", "said"),
     [
         (0.2, 4, None),
-        (0.9, 3, None),
+        (0.7, 3, None),
+        (1.7, 1, None),
         (0.3, 4, "0.3 of 4 cores"),
-        (1.3, 3, "1.3 of 4 cores"),
+        (0.8, 3, "0.8 of 4 cores"),
+        (1.8, 1, "1.8 of 4 cores"),
         (0.3, 8, "0.3 of 4 cores"),
     ],
 )
-def test_others_may_have_the_cores_that_a_measurement_does_not_use(monkeypatch, others, threads, said) -> None:
+def test_others_may_have_half_of_the_cores_that_a_measurement_does_not_use(monkeypatch, others, threads, said) -> None:
     monkeypatch.setattr(machine, "_own_cores", lambda: {0, 1, 2, 3})
     busy = MachineRecord(load_average=1e4)  # of the minute before, which is over
     found = explain_noise([100.0] * 20, busy, others=others, threads=threads)

@@ -106,8 +106,8 @@ def leaderboard(
     DIR is a results folder or the folder of one suite. Only what may be compared shares a ranking: cells of equal
     bits, dataset, image size and protocol; for throughput, of an equal environment too. Several seeds of the same
     thing are one row, with Student's 95 % interval over the seeds. Rows share a rank unless they differ
-    significantly: tested over the seeds, or for one seed each over the test images. Published numbers stand apart:
-    other people's training, images and metric definitions.
+    significantly: tested over the seeds, or for one seed each over the test images; speeds by a tenth at least, too.
+    Published numbers stand apart: other people's training, images and metric definitions.
 
     Methods that were run at several rates (gq-8b, gq-16b, gq-32b) are compared over all of them on the board "rate":
     Bjøntegaard deltas against one of them, the anchor. --board all shows it where there are any.

@@ -24,7 +24,8 @@ WIDEST = 0.05
 CROWDED = 1.5
 """The same of runnable processes per core, where others' time is unknown; a measurement itself is one per core."""
 SPARE = 0.25
-"""Cores that others may take of those that the measurement computes with."""
+"""Cores that others may take of those that the measurement computes with; they may take half of the rest, too, for neighbours
+share caches: beside one busy process on the other of two cores a search took 1.3 times as long."""
 SHORTEST_LOOK = 0.2
 """Seconds below which the kernel's counts of busy time, which move every 10 ms, say nothing."""
 SHORTEST_ENERGY = 0.2
@@ -63,7 +64,7 @@ def explain_noise(
         found.append(f"the interval is wider than ±{WIDEST:.0%} of the median")
     cores = len(_own_cores())
     if others is not None:
-        if others > max(cores - threads, 0) + SPARE:
+        if others > max(cores - threads, 0) / 2 + SPARE:
             found.append(f"other processes kept {others:.1f} of {cores} cores busy")
     elif any(look.load_average is not None and look.load_average > CROWDED * cores for look in looks):
         found.append("other processes kept the machine's cores busy")
