@@ -54,6 +54,21 @@ class TestLevelLoop:
         two_levels.quantizers[1].forward = None  # would raise
         assert all(torch.equal(a, b) for a, b in zip(latents, two_levels.latents(IMAGES), strict=True))
 
+    def test_backbones_get_values_in_one_layout_whatever_quantizers_return(self):
+        class ChannelsLast(NoisyVQ):
+            def decode(self, codes):
+                return super().decode(codes).to(memory_format=torch.channels_last)
+
+        class Watching(Convs):
+            def decode(self, values):
+                layouts.append([value.is_contiguous() for value in values])
+                return super().decode(values)
+
+        layouts = []
+        tokenizer = Tokenizer(Watching(SIZE, ONE, 4), [ChannelsLast(2, 8)]).eval()
+        tokenizer.decode(tokenizer.encode(IMAGES))
+        assert layouts == [[True]]
+
     def test_quantizers_get_float32_without_autocast(self):
         class Watching(NoisyVQ):
             def forward(self, latents):
