@@ -6,6 +6,8 @@ import io
 import multiprocessing.forkserver
 import os
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,11 +19,13 @@ from vqbench.errors import ResultsError
 from vqbench.plan import Component, Plan
 from vqbench.results import CellRecord, ResultsFolder
 from vqbench.run.cached import what_lacks_weights
+from vqbench.run.executor import Executor
 from vqbench.run.job import Progress
 from vqbench.run.progress import PlainDisplay
 from vqbench.run.schedule import Task
 from vqbench.run.session import run_plan
 from vqbench.run.summary import RunSummary
+from vqbench.testing.fresh_process import IMPORTED
 
 
 def run(plan: Plan, results: Path, **options: Any) -> tuple[RunSummary, str]:
@@ -236,3 +240,26 @@ def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
     folder.prepare()
     with folder.locked(), pytest.raises(ResultsError, match="Another vqbench run"):
         run(make_plan("fsq"), tmp_path)
+
+
+def test_what_built_in_components_import_is_imported_once_for_all_workers(tmp_path, monkeypatch):
+    preloads = []
+
+    class Watched(Executor):
+        def __init__(self, options, listener):
+            preloads.append(options.preload)
+            super().__init__(options, listener)
+
+    monkeypatch.setattr("vqbench.run.session.Executor", Watched)
+    plan = make_plan("fsq")
+    backbone = replace(plan.cells[0].unit.backbone, module="a_backbone")  # which is none: a worker would say so
+    cells = [replace(cell, unit=replace(cell.unit, backbone=backbone)) for cell in plan.cells]
+    summary, _ = run(replace(plan, cells=cells), tmp_path)
+    assert summary.exit_code == 0
+    assert preloads == [("fake_session", "vqbench.ops", "a_backbone")]
+
+
+def test_a_worker_imports_no_network_that_its_job_does_without():
+    code = f"import sys, vqbench.worker.job, vqbench.ops; print({IMPORTED})"
+    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert out.split() == ["torch"]

@@ -242,3 +242,5 @@ def test_what_a_third_partys_component_was_installed_from_is_recorded_and_no_par
     assert old.id == new.id
     records = [component_record(each.quantizer, each.label) for each in (old, new, plan().cells[0])]
     assert [record.distribution for record in records] == ["a-dist 1.0", "a-dist 1.1", None]
+    modules = [each.quantizer.module for each in (old, plan().cells[0])]
+    assert modules == [None, "vqbench_plugins.quantizers.fsq"]  # a third party's may end the process that imports it

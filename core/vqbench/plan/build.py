@@ -195,6 +195,7 @@ def _component(entry: Entry, parameters: Mapping[str, Any]) -> Component:
         local=local,
         weights=weights,
         distribution=f"{entry.distribution} {entry.distribution_version}" if third_party else None,
+        module=entry.spec.target.partition(":")[0] if entry.builtin else None,
     )
 
 

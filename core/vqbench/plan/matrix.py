@@ -23,7 +23,8 @@ class Component:
     """A component with its complete parameters: full id, the author's version, name → JSON value.
 
     ``local`` names the parameters that only say where something lies on this machine; ``weights`` are those a metric needs;
-    ``distribution`` is what a third party's was installed from, with its version, else None.
+    ``distribution`` is what a third party's was installed from, with its version, else None. ``module`` is where the class of a
+    built-in one lies; a third party's is left alone until a worker of its own needs it.
     """
 
     id: str
@@ -32,6 +33,7 @@ class Component:
     local: tuple[str, ...] = ()
     weights: tuple[str, ...] = ()
     distribution: str | None = None
+    module: str | None = None
 
     @property
     def identity(self) -> dict[str, Any]:

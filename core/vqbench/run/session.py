@@ -77,10 +77,18 @@ def run_plan(
                 jobs=at_a_time,
                 timeout=timeout,
                 fail_fast=fail_fast,
-                preload=(entry.partition(":")[0], "vqbench.ops"),
+                preload=(entry.partition(":")[0], "vqbench.ops", *_modules(plan)),
             )
             Executor(executor_options, keeper).execute(tasks)
     return keeper.summary(time.monotonic() - began)
+
+
+def _modules(plan: Plan) -> list[str]:
+    """Where the plan's built-in components lie: what they import is imported once for all workers."""
+    units = [cell.unit for cell in plan.cells]
+    parts = [part for unit in units for part in (unit.dataset, unit.backbone, unit.quantizer)]
+    parts += [cell.quantizer for cell in plan.cells] + list(plan.metrics)
+    return list(dict.fromkeys(part.module for part in parts if part.module))
 
 
 def _tasks(plan: Plan, cached: Cached, options: WorkerOptions) -> list[Task]:

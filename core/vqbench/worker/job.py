@@ -1,4 +1,4 @@
-"""What a worker process does: one training run, or one cell. Importing this module imports torch and timm, once per run."""
+"""What a worker process does: one training run, or one cell. Importing this module imports torch, once per run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Literal, TypeAlias
 
-import timm  # noqa: F401  the fork server imports it once for all workers
 import torch
 
 from vqbench.assets import cache_folder
