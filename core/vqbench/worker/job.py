@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Literal, TypeAlias
 
 import torch
-import torch._dynamo  # noqa: F401  an optimizer imports it, in a second: here once for all workers
+import torch._dynamo  # an optimizer imports it, in a second: here once for all workers
 
 from vqbench.assets import cache_folder
 from vqbench.canonical import content_id
