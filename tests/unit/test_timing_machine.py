@@ -184,6 +184,30 @@ def test_memory_that_is_kept_is_not_asked_for_again() -> None:
     assert faults("keep") < 100
 
 
+FREES = """
+import torch
+from vqbench.worker.timing import keep_freed_memory
+from vqbench.worker.timing.memory import MemoryMeter
+
+keep_freed_memory()
+torch.set_num_threads(1)
+meter = MemoryMeter(torch.device("cpu"))
+blocks = [torch.full((10 << 18,), 1.0) for _ in range(20)]
+before = meter.peak()[0]
+del blocks
+print((before or 0) - (MemoryMeter(torch.device("cpu")).peak()[0] or 0))
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="speaks to glibc's malloc")
+def test_memory_that_is_kept_is_not_the_next_measurements() -> None:
+    run = [sys.executable, "-c", FREES]
+    given_back = int(subprocess.run(run, check=True, capture_output=True, text=True).stdout)
+    if not given_back and MemoryMeter(CPU).peak()[0] is None:
+        pytest.skip("this machine does not say")
+    assert given_back > 150 << 20  # of 200 MiB
+
+
 def test_another_c_library_is_left_alone(monkeypatch) -> None:
     monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: object())
     keep_freed_memory()

@@ -25,6 +25,11 @@ class Setting:
     compile: bool = False
     channels_last: bool = False
 
+    @property
+    def key(self) -> tuple[int, int, Dtype, bool, bool]:
+        """What tells a record's timings of one stage apart."""
+        return self.batch_size, self.threads, self.dtype, self.compile, self.channels_last
+
 
 class Timing(BaseModel):
     """Stages × batch sizes × threads × dtypes × eager or compiled. No part of a cell's identity: no weights depend on it."""

@@ -79,5 +79,5 @@ class TimingRecord(_Part):
 
     @property
     def key(self) -> tuple[str, int, int | None, str, bool, bool]:
-        """Stage and setting: what a suite asks for."""
+        """Stage, and the key of a suite's setting."""
         return self.stage, self.batch_size, self.threads, self.dtype, self.compile, self.channels_last

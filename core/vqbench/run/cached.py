@@ -59,7 +59,7 @@ def _is_timed(record: CellRecord, plan: Plan) -> bool:
     if plan.timing == Timing():
         return True
     wanted = {
-        (stage, setting.batch_size, setting.threads, setting.dtype, setting.compile, setting.channels_last)
+        (stage, *setting.key)
         for setting in plan.timing.settings(plan.evaluation_batch_size)
         for stage in plan.timing.stages
     }

@@ -17,11 +17,10 @@ def throughput_metrics(timings: Timings, headline: Setting) -> dict[str, MetricR
         timings: of all settings.
         headline: the setting.
     """
-    setting = headline.batch_size, headline.threads, headline.dtype, headline.compile, headline.channels_last
     metrics = {
         speed_name(timing): speed_metric(timing)
         for timing in timings.records
-        if timing.key[1:] == setting and not timing.largest
+        if timing.key[1:] == headline.key and not timing.largest
     }
     if timings.largest is not None:
         metrics["largest_batch"] = _largest(timings, headline)
